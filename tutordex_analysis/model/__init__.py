@@ -1,0 +1,1 @@
+"""THINKS: pure maths on frames and arrays; no clock, no I/O, no logging."""

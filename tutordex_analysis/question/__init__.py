@@ -1,0 +1,1 @@
+"""ASKS: one module per notebook; data in, result with findings out."""

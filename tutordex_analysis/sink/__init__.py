@@ -1,0 +1,1 @@
+"""WRITES: figures, pages, exposition text."""

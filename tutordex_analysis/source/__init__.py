@@ -1,0 +1,1 @@
+"""READS: Prometheus, the archive, the simulator."""
