@@ -22,7 +22,7 @@ class FrameError(AnalysisError):
     """A frame or a time range breaks the contract of `docs/design.md`, section 2."""
 
 
-class CatalogueError(AnalysisError):
+class CatalogueError(AnalysisError, ValueError):
     """A catalogue, a settings file or a parameter is wrong; the message names file and line where there is one."""
 
 

@@ -1,0 +1,321 @@
+"""The catalogue: which signals there are, what they are made of, their limits, and the calendar they live in.
+
+YAML in `signals/` is the shipped catalogue; a user's own folder overlays it, name by name. Everything is checked when
+it is loaded, and what is wrong is refused with file and line.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from tutordex_analysis import promql
+from tutordex_analysis.errors import CatalogueError, FrameError
+from tutordex_analysis.frame import Span, duration, duration_text
+
+COUNTED = (  # nouns of things that are counted
+    *("posts", "assignments", "jobs", "requests", "messages", "operations", "attempts", "failures", "errors", "events"),
+    *("users", "fields", "findings", "series", "samples", "processes", "targets", "connections", "files", "restarts"),
+)
+MEASURED = ("ratio", "seconds", "unix_seconds", "bytes", "bytes_per_second", "per_second", "cores", "celsius", "bool")
+UNITS = (*COUNTED, *MEASURED)  # ratio is a share of one: 0.8 is 80 %
+_RATE_WINDOW = pd.Timedelta("5m")  # the shortest window that holds several scrapes at any usual interval
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is pulled and stored for a signal: one PromQL text.
+
+    Attributes:
+        query: PromQL, in which `$step` stands for the step and `$window` for the step,
+            but at least five minutes.
+        replaces: Digest of the text that this one took the place of, so that stored history goes on.
+    """
+
+    query: str
+    replaces: str | None = None
+
+    def at(self, step: Span) -> str:
+        """The PromQL text for one step; its value at t covers (t - step, t]."""
+        window = duration_text(max(duration(step), _RATE_WINDOW))
+        return promql.normal(self.query.replace("$step", duration_text(step)).replace("$window", window))
+
+    def digest(self, step: Span) -> str:
+        """Twelve hex digits that name the text at one step."""
+        return hashlib.sha256(self.at(step).encode()).hexdigest()[:12]
+
+
+class _Spec(BaseModel):
+    """Frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+def _query(text: str) -> str:
+    promql.check(Part(text).at("5m"))
+    return text
+
+
+def _selector(text: str) -> str:
+    if not promql.is_selector(_query(text)):
+        raise CatalogueError(f"{text!r} must be one plain selector; write anything else under promql:")
+    return text
+
+
+def _unit(text: str) -> str:
+    if text not in UNITS:
+        raise CatalogueError(f"{text!r} is not a known unit; use one of {', '.join(sorted(UNITS))}")
+    return text
+
+
+def _span(text: str) -> str:
+    try:
+        return duration_text(text)
+    except FrameError as error:
+        raise CatalogueError(str(error)) from error
+
+
+def _zone(text: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise CatalogueError(f'{text!r} is not a time zone; write it like "Asia/Singapore"') from error
+    return text
+
+
+Promql = Annotated[str, AfterValidator(_query)]
+Selector = Annotated[str, AfterValidator(_selector)]
+Unit = Annotated[str, AfterValidator(_unit), Field(json_schema_extra={"enum": sorted(UNITS)})]
+Duration = Annotated[str, AfterValidator(_span), Field(json_schema_extra={"pattern": r"^(\d+(ms|[smhdwy]))+$"})]
+Combine = Literal["sum", "mean", "max", "min"]
+
+
+class Term(_Spec):
+    """One quantity: raw counters (added up), or a gauge."""
+
+    counter: Selector | tuple[Selector, ...] | None = Field(None, description="Raw counters; several are added up")
+    promql: Promql | None = Field(None, description="Any PromQL; $step and $window are filled in")
+
+    @model_validator(mode="after")
+    def _one(self) -> Term:
+        if (self.counter is None) == (self.promql is None):
+            raise CatalogueError("name exactly one of counter: and promql:")
+        return self
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """The counter selectors, none for a gauge."""
+        return (self.counter,) if isinstance(self.counter, str) else self.counter or ()
+
+
+class Signal(_Spec):
+    """One thing worth forecasting, watching or comparing, and what it is made of.
+
+    `count` needs `counter`; `gauge` needs `metric` with `combine`, or `promql`; `ratio` needs `numerator` and
+    `denominator`; `duration` needs `histogram`.
+    """
+
+    name: str = Field("", exclude=True, description="Filled in from the key")
+    title: str
+    description: str = ""
+    area: str = Field(
+        description="collector, queue, worker, llm, database, broadcast, dm, backend, host, monitoring, …"
+    )
+    kind: Literal["count", "ratio", "gauge", "duration"]
+    unit: Unit
+    counter: Selector | tuple[Selector, ...] | None = None
+    metric: Selector | None = None
+    combine: Combine | None = Field(None, description="How series that differ in other labels than `by` become one")
+    promql: Promql | None = None
+    numerator: Term | None = None
+    denominator: Term | Literal["seconds"] | None = Field(None, description="seconds: the length of the step")
+    least: float = Field(
+        1.0, ge=0, description="A ratio with a smaller denominator, or a quantile of fewer, is unknown"
+    )
+    histogram: Selector | None = Field(None, description="Name without _bucket")
+    quantile: float | None = Field(None, gt=0, lt=1, description="None: the mean")
+    by: tuple[str, ...] = Field((), description="Labels that are kept; all others are volatile and combined away")
+    up: Promql | None = Field(None, description="Where this is 1 an absent counter means zero events, not a gap")
+    lower: float | None = None
+    upper: float | None = None
+    seasons: tuple[Duration, ...] = ("1d", "7d")
+    bad: Literal["up", "down", "both", "none"] = "none"
+    forecast: bool = Field(False, description="publish hands its forecast back as metrics")
+    replaces: dict[str, str] = Field({}, description="Query text of today → digest of the one it took the place of")
+
+    @model_validator(mode="after")
+    def _made_of(self) -> Signal:
+        needs = {
+            "count": [{"counter"}],
+            "gauge": [{"metric", "combine"}, {"promql"}],
+            "ratio": [{"numerator", "denominator"}],
+            "duration": [{"histogram"}],
+        }[self.kind]
+        sources = ("counter", "metric", "combine", "promql", "numerator", "denominator", "histogram")
+        given = {key for key in sources if getattr(self, key) is not None}
+        if given not in needs:
+            wanted = " or ".join(" and ".join(sorted(one)) for one in needs)
+            raise CatalogueError(
+                f"a {self.kind} is made of {wanted}; this one has {', '.join(sorted(given)) or 'nothing'}"
+            )
+        if self.lower is not None and self.upper is not None and self.lower >= self.upper:
+            raise CatalogueError(f"lower ({self.lower:g}) must be less than upper ({self.upper:g})")
+        if self.kind == "ratio" and self.unit != "ratio":
+            raise CatalogueError(f"the unit of a ratio is ratio, not {self.unit}")
+        return self
+
+    @property
+    def season_lengths(self) -> tuple[pd.Timedelta, ...]:
+        """The seasons as durations."""
+        return tuple(duration(one) for one in self.seasons)
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Everything that must be pulled for this signal, each once."""
+        texts: list[str] = []
+        for term in (self, self.numerator, self.denominator):
+            if isinstance(term, Term):
+                texts += [*term.counters] if term.counters else [str(term.promql)]
+        if self.counter is not None:
+            texts += [self.counter] if isinstance(self.counter, str) else [*self.counter]
+        if self.gauge_query is not None:
+            texts.append(self.gauge_query)
+        texts += self.histogram_queries.values()
+        if self.up is not None:
+            texts.append(self.up)
+        return tuple(self.part(text) for text in dict.fromkeys(texts))
+
+    def part(self, text: str) -> Part:
+        """The part with this query."""
+        return Part(text, self.replaces.get(text))
+
+    @property
+    def gauge_query(self) -> str | None:
+        """PromQL of a gauge, its volatile labels combined away; None for other kinds."""
+        if self.metric is None:
+            return self.promql
+        over = {"max": "max_over_time", "min": "min_over_time"}.get(str(self.combine), "avg_over_time")
+        operator = {"mean": "avg"}.get(str(self.combine), str(self.combine))
+        return f"{operator} by ({', '.join(self.by)}) ({over}({self.metric}[$step]))"
+
+    @property
+    def histogram_queries(self) -> dict[str, str]:
+        """Selectors of the raw counters of a histogram: buckets for a quantile, sum and count for a mean."""
+        if self.histogram is None:
+            return {}
+        name, brace, rest = self.histogram.partition("{")
+        wanted = ["bucket"] if self.quantile is not None else ["sum", "count"]
+        return {suffix: f"{name}_{suffix}{brace}{rest}" for suffix in wanted}
+
+
+class Limit(_Spec):
+    """Where a signal must not go: soft needs a plan, hard is an outage.
+
+    Only where a real limit exists, with the one who owns it.
+    """
+
+    name: str = Field("", exclude=True, description="Filled in from the key")
+    signal: str
+    soft: float | None = None
+    hard: float
+    direction: Literal["above", "below"] = "above"
+    owner: str
+    runbook: str
+    where: dict[str, str] = Field({}, description="Only for series with these labels")
+
+    @model_validator(mode="after")
+    def _order(self) -> Limit:
+        if self.soft is not None and (self.soft >= self.hard) == (self.direction == "above"):
+            raise CatalogueError(f"soft ({self.soft:g}) must come before hard ({self.hard:g}) going {self.direction}")
+        return self
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The limits by name, the first to be met first."""
+        return {name: value for name, value in (("soft", self.soft), ("hard", self.hard)) if value is not None}
+
+
+class Break(_Spec):
+    """A stretch of days, both included, such as a school holiday."""
+
+    name: str
+    first: dt.date
+    last: dt.date
+
+
+class Calendar(_Spec):
+    """Civil time: the zone of every axis and sentence, public holidays, school breaks."""
+
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    country: str | None = Field(None, description='Code of the holidays package, such as "SG"')
+    breaks: tuple[Break, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """Everything that is known of the monitored stack.
+
+    Attributes:
+        signals: By name.
+        limits: By name.
+        calendar: Civil time of the stack.
+        inventory: Metric names that the stack exposes; empty where nobody said.
+    """
+
+    signals: Mapping[str, Signal]
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    calendar: Calendar = field(default_factory=Calendar)
+    inventory: frozenset[str] = frozenset()
+
+    def signal(self, name: str) -> Signal:
+        """A signal by name.
+
+        Raises:
+            CatalogueError: There is none; the nearest names are in the sentence.
+        """
+        if name not in self.signals:
+            raise CatalogueError(f"there is no signal {name!r}; {_nearest(name, self.signals)}")
+        return self.signals[name]
+
+    def limits_of(self, signal: str) -> tuple[Limit, ...]:
+        """The limits of a signal."""
+        return tuple(limit for limit in self.limits.values() if limit.signal == signal)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Every part of every signal, each once."""
+        return tuple({part.query: part for signal in self.signals.values() for part in signal.parts}.values())
+
+    def table(self) -> pd.DataFrame:
+        """One row a signal: what it is, without its values."""
+        rows = [
+            {
+                "signal": signal.name,
+                "title": signal.title,
+                "area": signal.area,
+                "kind": signal.kind,
+                "unit": signal.unit,
+                "by": ", ".join(signal.by),
+                "limits": ", ".join(
+                    f"{k} {v:g}" for limit in self.limits_of(signal.name) for k, v in limit.values.items()
+                ),
+                "made of": "; ".join(part.query for part in signal.parts),
+            }
+            for signal in self.signals.values()
+        ]
+        return pd.DataFrame(rows)
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"did you mean {' or '.join(close)}?" if close else "see: tutordex-analysis catalogue list"

@@ -1,0 +1,233 @@
+"""A catalogue from YAML: overlay, file and line of what is wrong, the inventory, the JSON Schema for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from tutordex_analysis import promql
+from tutordex_analysis.catalogue import Calendar, Catalogue, Limit, Signal
+from tutordex_analysis.errors import CatalogueError
+
+SHIPPED = Path(__file__).parent / "signals"
+INVENTORY = "stack.yaml"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+class _File(BaseModel):
+    """One YAML file of a catalogue: any of these keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shipped: bool = Field(True, description="false: the shipped signals are left out, only this folder counts")
+    signals: dict[str, Signal | None] = Field({}, description="Signals by name; null removes a shipped one")
+    limits: dict[str, Limit | None] = Field({}, description="Limits by name; null removes a shipped one")
+    calendar: Calendar | None = None
+
+
+def load(folder: Path | None = None) -> Catalogue:
+    """The shipped catalogue, overlaid name by name with the user's own folder.
+
+    Raises:
+        CatalogueError: The first thing that is wrong, with file and line.
+    """
+    own = _files(folder) if folder is not None else {}
+    shipped = _files(SHIPPED) if all(file.shipped for file, _ in own.values()) else {}
+    signals: dict[str, Signal] = {}
+    limits: dict[str, Limit] = {}
+    calendar = Calendar()
+    for files, home in ((shipped, SHIPPED), (own, folder or SHIPPED)):
+        inventory = _inventory(home / INVENTORY)
+        _unique(files)
+        for path, (file, root) in files.items():
+            for name, signal in file.signals.items():
+                if signal is not None:
+                    _exposed(signal, inventory, path, _line(root, ("signals", name)))
+                _put(signals, name, signal)
+            for name, limit in file.limits.items():
+                _put(limits, name, limit)
+            calendar = file.calendar or calendar
+    for files in (shipped, own):
+        for path, (file, root) in files.items():
+            for name, limit in file.limits.items():
+                if limit is not None and limit.signal not in signals and name in limits:
+                    line = _line(root, ("limits", name, "signal"))
+                    raise CatalogueError(
+                        f"{path}:{line}: the limit {name} is for a signal {limit.signal!r} that is not there"
+                    )
+    limits = {name: limit for name, limit in limits.items() if limit.signal in signals}
+    return Catalogue(signals=signals, limits=limits, calendar=calendar, inventory=_inventory(SHIPPED / INVENTORY))
+
+
+def json_schema() -> str:
+    """A JSON Schema of catalogue files, for editors; deterministic text."""
+    schema = _File.model_json_schema()
+    schema["title"] = "tutordex-analysis catalogue"
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def add(folder: Path, name: str, entry: Mapping[str, object]) -> Path:
+    """Appends one signal to the folder's `signals.yaml` after checking it together with all the others.
+
+    Returns:
+        The file; it is left as it was when the signal is refused.
+
+    Raises:
+        CatalogueError: The name is taken in this folder, or the signal is wrong.
+    """
+    path = folder / "signals.yaml"
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    known = _read(path)[0].signals if before is not None else {}
+    if name in known:
+        raise CatalogueError(f"{path} has a signal {name!r} already; choose another name or edit the file")
+    body = yaml.safe_dump({name: dict(entry)}, sort_keys=False, allow_unicode=True, width=100)
+    lines = "".join(f"  {line}\n" for line in body.splitlines())
+    text = before if before is not None else "signals:\n"
+    if before is not None and not known:
+        text = text.rstrip("\n") + "\nsignals:\n" if "signals:" not in text else text
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(_insert(text, lines), encoding="utf-8")
+    try:
+        load(folder)
+    except CatalogueError:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before, encoding="utf-8")
+        raise
+    return path
+
+
+def _insert(text: str, lines: str) -> str:
+    """The text with lines put right under its `signals:` key, so that comments elsewhere stay."""
+    head, key, tail = text.partition("signals:\n")
+    return head + key + lines + tail
+
+
+def _files(folder: Path) -> dict[Path, tuple[_File, yaml.Node]]:
+    if not folder.is_dir():
+        raise CatalogueError(f"the catalogue folder {folder} is not there; make it or correct the setting catalogue")
+    paths = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if path.name != INVENTORY]
+    return {path: _read(path) for path in paths}
+
+
+def _read(path: Path) -> tuple[_File, yaml.Node]:
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or str(error)
+        raise CatalogueError(f"{path}:{mark.line + 1 if mark else 1}: this is not YAML: {what}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise CatalogueError(f"{path}:1: a catalogue file has the keys signals, limits, calendar")
+    _no_twins(root, path)
+    data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader, C where there is one
+    for key in ("signals", "limits"):
+        for name, entry in (data.get(key) or {}).items():
+            if isinstance(entry, dict):
+                entry["name"] = str(name)
+        data[key] = data.get(key) or {}
+    try:
+        return _File.model_validate(data), root
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = tuple(str(part) for part in first["loc"])
+        raise CatalogueError(f"{path}:{_line(root, where)}: {_sentence(first, where)}") from error
+
+
+def _sentence(first: ErrorDetails, where: tuple[str, ...]) -> str:
+    spot = ".".join(part for part in where if part not in ("Signal", "Limit"))
+    if first["type"] == "extra_forbidden":
+        return f"{spot}: there is no such key"
+    if first["type"] == "missing":
+        return f"{spot}: this key is missing"
+    cause = first.get("ctx", {}).get("error")
+    return f"{spot}: {cause or first['msg']}"
+
+
+def _no_twins(node: yaml.Node, path: Path) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise CatalogueError(f"{path}:{key.start_mark.line + 1}: the key {key.value!r} is here twice")
+            seen.add(key.value)
+            _no_twins(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _no_twins(value, path)
+
+
+def _line(node: yaml.Node, where: tuple[str, ...]) -> int:
+    """The line of a place in the file, as near as the file has it."""
+    line = node.start_mark.line + 1
+    for part in where:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        found = [(key, value) for key, value in node.value if key.value == part]
+        if not found:
+            continue
+        line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return int(line)
+
+
+def _unique(files: Mapping[Path, tuple[_File, yaml.Node]]) -> None:
+    homes: dict[tuple[str, str], Path] = {}
+    for path, (file, root) in files.items():
+        for key, names in (("signals", file.signals), ("limits", file.limits)):
+            for name in names:
+                if (key, name) in homes:
+                    line = _line(root, (key, name))
+                    raise CatalogueError(f"{path}:{line}: {name!r} is in {homes[key, name].name} already")
+                homes[key, name] = path
+
+
+def _put(known: dict[str, Any], name: str, entry: object | None) -> None:
+    if entry is None:
+        known.pop(name, None)
+    else:
+        known[name] = entry
+
+
+def _exposed(signal: Signal, inventory: frozenset[str], path: Path, line: int) -> None:
+    if not inventory:
+        return
+    for part in signal.parts:
+        unknown = sorted(promql.metrics(part.at("5m")) - inventory)
+        if unknown:
+            raise CatalogueError(
+                f"{path}:{line}: the signal {signal.name} asks for {unknown[0]}, which the stack does not expose "
+                f"(see {INVENTORY})"
+            )
+
+
+def _inventory(path: Path) -> frozenset[str]:
+    """Metric names that give samples, histograms with their suffixes; empty without an inventory."""
+    if not path.exists():
+        return frozenset()
+    data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - as above
+    names: set[str] = set()
+    for metric in _metrics(data):
+        if metric.get("emission") not in ("never",):
+            suffixes = _HISTOGRAM_SUFFIXES if metric.get("type") == "histogram" else ("",)
+            names |= {f"{metric['name']}{suffix}" for suffix in suffixes}
+    return frozenset(names)
+
+
+def _metrics(node: object) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if "name" in node and "type" in node:
+            yield node
+        for key, value in node.items():
+            if key not in ("exposed_but_not_scraped", "seed_only", "events"):
+                yield from _metrics(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _metrics(value)

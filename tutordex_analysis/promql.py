@@ -1,0 +1,76 @@
+"""PromQL as text: selectors with escaped values, the parse check, and which metrics a query names."""
+
+from __future__ import annotations
+
+import re
+
+import promql_parser
+
+from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.frame import escape
+
+
+def selector(name: str, /, **matchers: str) -> str:
+    """A series selector with exact matchers.
+
+    Example:
+        >>> selector("up", job="node")
+        'up{job="node"}'
+    """
+    pairs = ",".join(f'{label}="{escape(value)}"' for label, value in sorted(matchers.items()))
+    return f"{name}{{{pairs}}}" if pairs else name
+
+
+def check(query: str) -> str:
+    """The query itself, when it parses.
+
+    Raises:
+        CatalogueError: It does not; the parser's own message is in the sentence.
+    """
+    try:
+        promql_parser.parse(query)
+    except ValueError as error:
+        raise CatalogueError(f"{shorten(query)!r} is not PromQL: {error}") from error
+    return query
+
+
+def metrics(query: str) -> set[str]:
+    """The metric names that a query selects, also through `{__name__="…"}`; patterns of names are left out."""
+    found: set[str] = set()
+
+    def visit(node: promql_parser.Expr) -> bool:
+        selected = node.vector_selector if isinstance(node, promql_parser.MatrixSelector) else node
+        if isinstance(selected, promql_parser.VectorSelector):
+            equal = [
+                m.value
+                for m in selected.matchers.matchers
+                if m.name == "__name__" and m.op == promql_parser.MatchOp.Equal
+            ]
+            found.update(name for name in [selected.name, *equal] if name)
+        return True
+
+    promql_parser.walk(promql_parser.parse(query), visit)
+    return found
+
+
+def is_selector(query: str) -> bool:
+    """Whether the query is one plain selector, such as `up{job="node"}`."""
+    try:
+        return isinstance(promql_parser.parse(query), promql_parser.VectorSelector)
+    except ValueError:
+        return False
+
+
+def normal(query: str) -> str:
+    """The query without insignificant white space, for comparing two texts.
+
+    Text inside quotes is left alone.
+    """
+    pieces = re.split(r'("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`)', query.strip())
+    return "".join(piece if i % 2 else re.sub(r"\s+", " ", piece) for i, piece in enumerate(pieces))
+
+
+def shorten(query: str, *, most: int = 120) -> str:
+    """The query on one line, cut in the middle when it is long: for messages."""
+    line = " ".join(query.split())
+    return line if len(line) <= most else f"{line[: most // 2]} … {line[-most // 3 :]}"
