@@ -230,7 +230,7 @@ def check(frame: pd.DataFrame) -> pd.DataFrame:
         raise FrameError(f"y must be float64, got {frame['y'].dtype}; use .astype(float)")
     if len(frame) < 2:
         return frame
-    codes, moments = _codes(frame["unique_id"]), frame["ds"].to_numpy()
+    codes, moments = _codes(frame["unique_id"]), frame["ds"].to_numpy("datetime64[ns]")
     same = codes[1:] == codes[:-1]
     if (same & (moments[1:] <= moments[:-1])).any():
         raise FrameError("each series must be sorted by ds, one row an instant; use .sort_values(['unique_id', 'ds'])")
@@ -245,7 +245,7 @@ def step_of(frame: pd.DataFrame) -> pd.Timedelta:
     Raises:
         FrameError: There are fewer than two rows a series, or the distances differ (a missing row instead of NaN).
     """
-    codes, moments = _codes(check(frame)["unique_id"]), frame["ds"].to_numpy()
+    codes, moments = _codes(check(frame)["unique_id"]), frame["ds"].to_numpy("datetime64[ns]")
     steps = np.unique(np.diff(moments)[codes[1:] == codes[:-1]])
     if not len(steps):
         raise FrameError("the step cannot be read off a frame with one row a series; pass a longer history")
@@ -265,7 +265,7 @@ def matrix(frame: pd.DataFrame) -> tuple[list[str], pd.DatetimeIndex, Floats]:
     if not ids:
         return [], pd.DatetimeIndex([], tz="UTC"), np.empty((0, 0))
     n, rest = divmod(len(frame), len(ids))
-    moments = frame["ds"].to_numpy()
+    moments = frame["ds"].to_numpy("datetime64[ns]")
     if rest or (moments.reshape(len(ids), n) != moments[:n]).any():
         raise FrameError("the series do not share one grid; select one, or read them with one TimeRange")
     return ids, pd.DatetimeIndex(frame["ds"].iloc[:n]), frame["y"].to_numpy().reshape(len(ids), n)
