@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,15 @@ def load(folder: Path | None = None) -> Catalogue:
     """
     own = _files(folder) if folder is not None else {}
     shipped = _files(SHIPPED) if all(file.shipped for file, _ in own.values()) else {}
+    return _overlaid([(shipped, _inventory(SHIPPED / INVENTORY)), (own, _inventory((folder or SHIPPED) / INVENTORY))])
+
+
+def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]]) -> Catalogue:
+    """Files in layers, later ones over earlier ones, each with the metric names that its signals may use."""
     signals: dict[str, Signal] = {}
     limits: dict[str, Limit] = {}
     calendar = Calendar()
-    for files, home in ((shipped, SHIPPED), (own, folder or SHIPPED)):
-        inventory = _inventory(home / INVENTORY)
+    for files, inventory in layers:
         _unique(files)
         for path, (file, root) in files.items():
             for name, signal in file.signals.items():
@@ -54,16 +58,43 @@ def load(folder: Path | None = None) -> Catalogue:
             for name, limit in file.limits.items():
                 _put(limits, name, limit)
             calendar = file.calendar or calendar
-    for files in (shipped, own):
-        for path, (file, root) in files.items():
-            for name, limit in file.limits.items():
-                if limit is not None and limit.signal not in signals and name in limits:
-                    line = _line(root, ("limits", name, "signal"))
-                    raise CatalogueError(
-                        f"{path}:{line}: the limit {name} is for a signal {limit.signal!r} that is not there"
-                    )
+    for path, name, limit, root in _limits_of(layers[-1][0]):
+        if limit.signal not in signals:
+            line = _line(root, ("limits", name, "signal"))
+            raise CatalogueError(f"{path}:{line}: the limit {name} is for a signal {limit.signal!r} that is not there")
     limits = {name: limit for name, limit in limits.items() if limit.signal in signals}
-    return Catalogue(signals=signals, limits=limits, calendar=calendar, inventory=_inventory(SHIPPED / INVENTORY))
+    return Catalogue(signals=signals, limits=limits, calendar=calendar, inventory=layers[0][1])
+
+
+def _limits_of(files: Mapping[Path, tuple[_File, yaml.Node]]) -> Iterator[tuple[Path, str, Limit, yaml.Node]]:
+    for path, (file, root) in files.items():
+        for name, limit in file.limits.items():
+            if limit is not None:
+                yield path, name, limit, root
+
+
+def recognise(exposed: Collection[str]) -> Catalogue:
+    """The catalogue that fits a server that nobody described: the stack's own, or what well-known exporters expose.
+
+    Args:
+        exposed: Names of the server's metrics.
+
+    Raises:
+        CatalogueError: Nothing there is known.
+    """
+    stack = load()
+    own = {name for s in stack.signals.values() if s.area not in ("host", "monitoring") for name in _asked(s)}
+    if own & set(exposed):
+        return stack
+    known = _overlaid([(_files(SHIPPED / "exporters"), frozenset())])
+    signals = {name: signal for name, signal in known.signals.items() if _asked(signal) <= set(exposed)}
+    if not signals:
+        raise CatalogueError(
+            f"none of the server's {len(exposed)} metrics are of node_exporter, cAdvisor, the blackbox exporter or "
+            "Prometheus itself; describe your signals in a catalogue (see docs/catalogue.md)"
+        )
+    limits = {name: limit for name, limit in known.limits.items() if limit.signal in signals}
+    return Catalogue(signals=signals, limits=limits)
 
 
 def json_schema() -> str:
@@ -199,13 +230,17 @@ def _put(known: dict[str, Any], name: str, entry: object | None) -> None:
 def _exposed(signal: Signal, inventory: frozenset[str], path: Path, line: int) -> None:
     if not inventory:
         return
-    for part in signal.parts:
-        unknown = sorted(promql.metrics(part.at("5m")) - inventory)
-        if unknown:
-            raise CatalogueError(
-                f"{path}:{line}: the signal {signal.name} asks for {unknown[0]}, which the stack does not expose "
-                f"(see {INVENTORY})"
-            )
+    unknown = sorted(_asked(signal) - inventory)
+    if unknown:
+        raise CatalogueError(
+            f"{path}:{line}: the signal {signal.name} asks for {unknown[0]}, which the stack does not expose "
+            f"(see {INVENTORY})"
+        )
+
+
+def _asked(signal: Signal) -> set[str]:
+    """The metrics that a signal is made of."""
+    return {name for part in signal.parts for name in promql.metrics(part.at("5m"))}
 
 
 def _inventory(path: Path) -> frozenset[str]:

@@ -57,6 +57,12 @@ def read(fetch: Fetch, signal: Signal, time_range: TimeRange, *, base_step: Span
     return result[[*frames.COLUMNS, "__name__", *signal.by]]
 
 
+def base_step(step: Span) -> pd.Timedelta:
+    """The step at which parts are asked for: five minutes where that divides `step`, else `step` itself."""
+    length = duration(step)
+    return length if length % BASE_STEP else BASE_STEP
+
+
 class _Reader:
     """One reading: fetches parts at the fine step of `window` and folds `n` fine instants into one."""
 

@@ -1,0 +1,312 @@
+"""When does a resource reach its limit, and how fast does the work grow?
+
+A limit is reached when one mean over the step (an hour by default) is at or beyond it: the first passage of simulated
+paths, not the crossing of a median line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from tutordex_analysis import frame as frames
+from tutordex_analysis.catalogue import Catalogue, Limit, Signal
+from tutordex_analysis.errors import NotEnoughData, SourceError
+from tutordex_analysis.frame import Span, TimeRange, duration
+from tutordex_analysis.model.breach import Breach, breach
+from tutordex_analysis.model.forecast import Forecast, forecast
+from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
+
+WITHIN = ("7d", "30d", "90d")
+
+
+class Reads(Protocol):
+    """What a question needs of a source."""
+
+    def read(self, signal: str, time_range: TimeRange) -> pd.DataFrame:
+        """A signal by name."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resource:
+    """One signal: what was, what will be, and its limits.
+
+    Attributes:
+        signal: What it is.
+        history: The frame it was forecast from.
+        forecast: Every series of the signal.
+        limits: By name; both values of each in the signal's unit.
+        breaches: When a value of a limit is reached, by (name of the limit, "soft" or "hard").
+    """
+
+    signal: Signal
+    history: pd.DataFrame
+    forecast: Forecast
+    limits: Mapping[str, Limit]
+    breaches: Mapping[tuple[str, str], Breach]
+
+    @property
+    def horizon(self) -> pd.Timedelta:
+        """How far ahead the forecast goes."""
+        ahead = self.forecast.frame.groupby("unique_id", observed=True).size().max()
+        return pd.Timedelta(ahead * frames.step_of(self.history))
+
+    @property
+    def where(self) -> dict[str, str]:
+        """A short name of each series: its label values, "" for the only one."""
+        table = frames.labels(self.history)
+        return {str(key): ", ".join(row[name] for name in self.signal.by) for key, row in table.iterrows()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """One series and one value that it may reach.
+
+    Attributes:
+        signal: Name of the signal; `title` in words.
+        where: Which series of it.
+        limit: Name of the limit.
+        level: "soft" or "hard".
+        value: What is not to be reached, in `unit`.
+        now: The newest sample.
+        p7d: Probability that it is reached within 7 days; `p30d`, `p90d` likewise; NaN beyond the horizon.
+        earliest: The moment by which one path in ten has reached it, UTC; NaT where that is beyond the horizon.
+        likely: Half of the paths. `latest`: nine in ten.
+        horizon: How far was looked.
+    """
+
+    signal: str
+    title: str
+    where: str
+    limit: str
+    level: str
+    value: float
+    now: float
+    unit: str
+    p7d: float
+    p30d: float
+    p90d: float
+    earliest: pd.Timestamp
+    likely: pd.Timestamp
+    latest: pd.Timestamp
+    horizon: pd.Timedelta
+
+    @property
+    def probability(self) -> float:
+        """Within the longest window that was looked at."""
+        return max((p for p in (self.p7d, self.p30d, self.p90d) if not np.isnan(p)), default=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """Events a day, now and at the end of the horizon.
+
+    Attributes:
+        signal: Name of the signal; `title` in words.
+        now: Mean of the last four weeks, `unit` a day.
+        then: Median over the paths of the mean of the horizon's last week.
+        horizon: How far ahead that is.
+        change: `then` relative to `now`; `lower` and `upper` end its 80 % band.
+    """
+
+    signal: str
+    title: str
+    unit: str
+    now: float
+    then: float
+    horizon: pd.Timedelta
+    change: float
+    lower: float
+    upper: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the band leaves no doubt about the direction."""
+        return self.lower > 0 or self.upper < 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outlook:
+    """What the capacity page says.
+
+    Attributes:
+        at: The newest instant that was read, UTC.
+        resources: What could be forecast, those with limits first.
+        passages: Every limit of every series, the most probable first.
+        growth: Every counted signal that can be compared.
+        sufficiency: What each history allows.
+    """
+
+    at: pd.Timestamp
+    resources: tuple[Resource, ...]
+    passages: tuple[Passage, ...]
+    growth: tuple[Growth, ...]
+    sufficiency: tuple[Sufficiency, ...]
+
+    @property
+    def dates(self) -> pd.DataFrame:
+        """The passages as a table."""
+        return pd.DataFrame([asdict(one) for one in self.passages], columns=list(Passage.__dataclass_fields__))
+
+    @property
+    def models(self) -> pd.DataFrame:
+        """One row a series: the model that was used, and its tournament scores where there was one."""
+        rows = [
+            {"signal": one.signal.name, "where": one.where[series], "model": model}
+            for one in self.resources
+            for series, model in one.forecast.model.items()
+        ]
+        return pd.DataFrame(rows, columns=["signal", "where", "model"])
+
+
+def gather(source: Reads, catalogue: Catalogue, time_range: TimeRange) -> dict[str, pd.DataFrame]:
+    """Histories of every signal that has a limit or is forecast, by name; empty frames where there is nothing.
+
+    Raises:
+        NotEnoughData: Not one signal has a sample in the range.
+    """
+    histories: dict[str, pd.DataFrame] = {}
+    refused = ""
+    for name, signal in catalogue.signals.items():
+        if signal.forecast or catalogue.limits_of(name):
+            try:
+                histories[name] = source.read(name, time_range)
+            except SourceError as error:
+                refused = refused or str(error)
+                histories[name] = frames.empty(signal.by)
+    if all(history["y"].isna().all() for history in histories.values()):
+        why = f"; the first answer was: {refused}" if refused else ""
+        raise NotEnoughData(f"none of the {len(histories)} signals has a sample from {time_range}{why}")
+    return histories
+
+
+def outlook(
+    histories: Mapping[str, pd.DataFrame],
+    catalogue: Catalogue,
+    *,
+    horizon: Span = "90d",
+    seed: int = 0,
+    n_paths: int = 1000,
+) -> Outlook:
+    """Forecasts of every signal against its limits.
+
+    Args:
+        histories: Frames by signal name; hourly is what the defaults are made for.
+        catalogue: Signals, limits and civil time.
+        horizon: How far to look; for each signal at most twice its own history.
+        seed: Of the simulated paths.
+        n_paths: How many.
+
+    Raises:
+        NotEnoughData: Not one signal can be forecast.
+    """
+    resources: list[Resource] = []
+    known: list[Sufficiency] = []
+    for name, history in histories.items():
+        enough = sufficiency(catalogue.signal(name), history, horizon=duration(horizon))
+        try:
+            resources.append(_resource(history, enough, catalogue, seed=seed, n_paths=n_paths))
+        except NotEnoughData as error:
+            enough = replace(enough, refused=str(error))
+        known.append(enough)
+    if not resources:
+        raise NotEnoughData(f"not one of {len(known)} signals can be forecast yet; the first: {known[0].refused}")
+    passages = [passage for one in resources for passage in _passages(one)]
+    return Outlook(
+        at=max(one.history["ds"].max() for one in resources),
+        resources=tuple(sorted(resources, key=lambda one: not one.limits)),
+        passages=tuple(sorted(passages, key=lambda one: (-one.probability, -np.nan_to_num(one.p30d)))),
+        growth=tuple(found for one in resources for found in _growth(one, seed=seed)),
+        sufficiency=tuple(known),
+    )
+
+
+def _resource(history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, *, seed: int, n_paths: int) -> Resource:
+    signal = enough.signal
+    alive = history.groupby("unique_id", observed=True)["y"].transform("count") >= 2
+    if not alive.any():
+        raise NotEnoughData(f"{signal.name} has no sample yet")
+    history = history[alive].reset_index(drop=True)
+    history = history.assign(unique_id=history["unique_id"].cat.remove_unused_categories())
+    ahead = forecast(
+        history,
+        horizon=enough.horizon,
+        season_lengths=signal.season_lengths,
+        calendar=catalogue.calendar.country,
+        tz=catalogue.calendar.timezone,
+        lower=signal.lower,
+        upper=signal.upper,
+        seed=seed,
+    )
+    limits = {limit.name: limit for limit in catalogue.limits_of(signal.name)}
+    within = tuple(one for one in WITHIN if duration(one) <= enough.horizon)
+    breaches = {
+        (name, level): breach(ahead, limit=value, direction=limit.direction, within=within, n=n_paths, seed=seed)
+        for name, limit in limits.items()
+        for level, value in limit.values.items()
+    }
+    return Resource(signal=signal, history=history, forecast=ahead, limits=limits, breaches=breaches)
+
+
+def _passages(one: Resource) -> Iterator[Passage]:
+    newest = one.history.dropna(subset="y").groupby("unique_id", observed=True)["y"].last()
+    for (name, level), found in one.breaches.items():
+        chances = {(str(r.unique_id), str(r.within)): float(r.probability) for r in found.frame.itertuples()}
+        dates = found.dates.set_index("unique_id")
+        for series, where in one.where.items():
+            if not _concerns(one.limits[name], one.history, series):
+                continue
+            p7d, p30d, p90d = (chances.get((series, within), float("nan")) for within in WITHIN)
+            earliest, likely, latest = (dates.loc[series, column] for column in ("q0.1", "q0.5", "q0.9"))
+            yield Passage(
+                signal=one.signal.name,
+                title=one.signal.title,
+                where=where,
+                limit=name,
+                level=level,
+                value=one.limits[name].values[level],
+                now=float(newest.get(series, float("nan"))),
+                unit=one.signal.unit,
+                p7d=p7d,
+                p30d=p30d,
+                p90d=p90d,
+                earliest=earliest,
+                likely=likely,
+                latest=latest,
+                horizon=one.horizon,
+            )
+
+
+def _concerns(limit: Limit, history: pd.DataFrame, series: str) -> bool:
+    row = frames.labels(history).loc[series]
+    return all(row.get(name) == value for name, value in limit.where.items())
+
+
+def _growth(one: Resource, *, seed: int, n: int = 400) -> Iterable[Growth]:
+    """How the daily volume changes; nothing for split signals, short histories and short horizons."""
+    if one.signal.kind != "count" or one.signal.by:
+        return
+    step = frames.step_of(one.history)
+    week, day = round(pd.Timedelta("7d") / step), pd.Timedelta("1d") / step
+    recent = one.history["y"].to_numpy()[-4 * week :]
+    paths = next(iter(one.forecast.paths(n, seed).values()))
+    if np.isfinite(recent).sum() < week or paths.shape[1] < 2 * week or np.nanmean(recent) <= 0:
+        return
+    now = float(np.nanmean(recent) * day)
+    lower, then, upper = np.quantile(paths[:, -week:].mean(axis=1) * day, [0.1, 0.5, 0.9])
+    yield Growth(
+        signal=one.signal.name,
+        title=one.signal.title,
+        unit=one.signal.unit,
+        now=now,
+        then=float(then),
+        horizon=one.horizon,
+        change=float(then / now - 1),
+        lower=float(lower / now - 1),
+        upper=float(upper / now - 1),
+    )

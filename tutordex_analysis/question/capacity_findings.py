@@ -1,0 +1,122 @@
+"""The capacity page in words: one sentence a limit, a growth and a lack of history; the headline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.question import wording
+from tutordex_analysis.question.capacity import Growth, Outlook, Passage
+from tutordex_analysis.question.finding import Finding, table
+
+QUESTION = "10_capacity"
+LIKELY = 0.1  # under this chance a limit counts as out of reach
+
+
+def findings(outlook: Outlook, catalogue: Catalogue) -> pd.DataFrame:
+    """Every answer of an outlook, the most urgent first; columns as `finding.Finding`."""
+    tz = catalogue.calendar.timezone
+    return table(
+        [
+            *(_limit(one, catalogue, tz) for one in outlook.passages),
+            *(_growth(one) for one in outlook.growth),
+            *_lacks(outlook, tz),
+        ]
+    )
+
+
+def headline(outlook: Outlook, catalogue: Catalogue) -> str:
+    """The answer in one sentence."""
+    urgent = [one for one in outlook.passages if one.probability >= LIKELY]
+    checked = len(outlook.passages)
+    if not checked:
+        return "No signal here has a limit to be checked against; the growth is below."
+    if not urgent:
+        horizon = wording.span(max(one.horizon for one in outlook.passages))
+        return f"No limit is likely to be reached within {horizon} ({checked} checked)."
+    first = min(urgent, key=lambda one: one.likely if not pd.isna(one.likely) else pd.Timestamp.max.tz_localize("UTC"))
+    rest = len({(one.signal, one.where) for one in urgent} - {(first.signal, first.where)})
+    more = f" {rest} more {'resource comes' if rest == 1 else 'resources come'} near a limit." if rest else ""
+    return sentence(first, catalogue) + more
+
+
+def sentence(one: Passage, catalogue: Catalogue) -> str:
+    """When one limit is reached, in words and civil time."""
+    tz = catalogue.calendar.timezone
+    above = catalogue.limits[one.limit].direction == "above"
+    name = f"{one.title} ({one.where})" if one.where else one.title
+    value, ahead = wording.number(one.value, one.unit), wording.span(one.horizon)
+    if (one.now >= one.value) if above else (one.now <= one.value):
+        return f"{name} is at or {'above' if above else 'below'} {value} now ({wording.number(one.now, one.unit)})."
+    first = wording.day(one.earliest, tz)
+    if not pd.isna(one.latest):
+        between = f"in eight of ten simulated futures between {first} and {wording.day(one.latest, tz)}"
+        return f"{name} reaches {value} about {wording.day(one.likely, tz)} ({between})."
+    if not pd.isna(one.likely):
+        chance = wording.chance(one.probability)
+        return f"{name} probably reaches {value} about {wording.day(one.likely, tz)} (chance within {ahead} {chance})."
+    if one.probability >= LIKELY:
+        chance = wording.chance(one.probability)
+        return f"{name} may reach {value}, {first} at the earliest (chance within {ahead} {chance})."
+    side = "below" if above else "above"
+    return f"{name} stays {side} {value} for {ahead} (chance of reaching it {wording.chance(one.probability)})."
+
+
+def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
+    limit = catalogue.limits[one.limit]
+    reached = one.probability >= LIKELY
+    chance = one.p30d if not np.isnan(one.p30d) else np.nan_to_num(one.p7d)
+    return Finding(
+        question=QUESTION,
+        signal=one.signal,
+        where=one.where,
+        kind="will_happen",
+        sentence=sentence(one, catalogue),
+        effect=one.value,
+        unit=one.unit,
+        certainty=one.probability if reached else 1 - one.probability,
+        action=f"{limit.owner}: see {limit.runbook}" if reached else "",
+        priority=round(100 * float(chance) * (1.0 if one.level == "hard" else 0.6) + 10 * one.probability, 1),
+    )
+
+
+def _growth(one: Growth) -> Finding:
+    now, ahead = wording.number(one.now, one.unit), wording.span(one.horizon)
+    band = f"80 % band {wording.change(one.lower)} to {wording.change(one.upper)}"
+    if one.is_clear:
+        verb = "grow" if one.change > 0 else "shrink"
+        text = f"{one.title} {verb} from {now} to {wording.number(one.then, one.unit)} a day in {ahead} ({band})."
+    else:
+        text = f"{one.title}: {now} a day; we cannot tell whether that grows or shrinks in {ahead} ({band})."
+    return Finding(
+        question=QUESTION,
+        signal=one.signal,
+        kind="will_happen",
+        sentence=text,
+        effect=one.change,
+        unit="ratio",
+        lower=one.lower,
+        upper=one.upper,
+        certainty=0.8 if one.is_clear else float("nan"),
+        priority=5.0 if one.is_clear else 2.0,
+    )
+
+
+def _lacks(outlook: Outlook, tz: str) -> Iterator[Finding]:
+    """What cannot be said yet, one sentence for all signals with the same reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in outlook.sufficiency:
+        if one.refused:
+            reasons.setdefault(f"nothing can be said yet; {one.refused}", []).append(one.signal.title)
+        elif one.missing:
+            since = wording.day(one.complete_from, tz)
+            lack = (
+                f"{wording.span(one.length)} of history do not allow {' or '.join(one.missing)}; from {since} they do"
+            )
+            reasons.setdefault(lack, []).append(one.signal.title)
+    for reason, titles in reasons.items():
+        names = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")
+        yield Finding(question=QUESTION, signal="", kind="data", sentence=f"{names}: {reason}.", priority=1.0)

@@ -1,0 +1,67 @@
+"""What a length of history allows: which pattern can be seen, how far ahead one may look, and from which date more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tutordex_analysis import frame as frames
+from tutordex_analysis.catalogue import Signal
+from tutordex_analysis.question import wording
+
+CYCLES = 3  # a season is learnt from this many full cycles
+REACH = 2.0  # we look at most this many times as far ahead as there is history
+DAY = pd.Timedelta("1d")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sufficiency:
+    """What the history of one signal allows.
+
+    Attributes:
+        signal: What it is.
+        length: From the first to the last sample, one step more; zero without samples.
+        horizon: How far ahead one may look.
+        wanted: How far ahead was asked for.
+        start: The first sample; NaT without samples.
+        refused: Why nothing can be said, "" where something can.
+    """
+
+    signal: Signal
+    length: pd.Timedelta
+    horizon: pd.Timedelta
+    wanted: pd.Timedelta
+    start: pd.Timestamp
+    refused: str = ""
+
+    @property
+    def can(self) -> str:
+        """What can be said, in words; "" for nothing."""
+        seasons = [wording.span(one) for one in self.signal.season_lengths if self.length >= CYCLES * one]
+        parts = [f"patterns of {' and '.join(seasons)}"] if seasons else []
+        return "" if self.refused else "; ".join([*parts, f"a look {wording.span(self.horizon)} ahead"])
+
+    @property
+    def missing(self) -> dict[str, pd.Timedelta]:
+        """What cannot be said yet, and the length of history that it needs."""
+        needs = {f"a pattern of {wording.span(one)}": CYCLES * one for one in self.signal.season_lengths}
+        needs[f"a look {wording.span(self.wanted)} ahead"] = self.wanted / REACH
+        return {what: need for what, need in needs.items() if need > self.length}
+
+    @property
+    def complete_from(self) -> pd.Timestamp:
+        """The day from which nothing is missing; NaT where nothing is missing now, or nobody can tell."""
+        if not self.missing or pd.isna(self.start):
+            return pd.NaT  # type: ignore[return-value]  # stubs do not know NaT as a Timestamp
+        return (self.start + max(self.missing.values())).ceil("1D")
+
+
+def sufficiency(signal: Signal, history: pd.DataFrame, *, horizon: pd.Timedelta) -> Sufficiency:
+    """What a history allows when a look `horizon` ahead is wanted."""
+    seen = history.loc[history["y"].notna(), "ds"]
+    if seen.empty:
+        return Sufficiency(signal=signal, length=0 * DAY, horizon=horizon, wanted=horizon, start=pd.NaT)  # type: ignore[arg-type]
+    length = seen.max() - seen.min() + frames.step_of(history)
+    reach = min(horizon, max((REACH * length).floor("1D"), DAY))
+    return Sufficiency(signal=signal, length=length, horizon=reach, wanted=horizon, start=seen.min())

@@ -1,0 +1,81 @@
+"""The one way in: a URL, a folder, or what the settings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+import tutordex_analysis
+from tutordex_analysis import catalogue_file
+from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.errors import SourceError
+from tutordex_analysis.settings import Settings, load
+from tutordex_analysis.source.archive import ArchiveSource
+from tutordex_analysis.source.prometheus import PrometheusSource
+from tutordex_analysis.source.through import ThroughSource, reads_through
+
+Source: TypeAlias = PrometheusSource | ArchiveSource | ThroughSource
+
+
+def connect(uri: str | Path = "", *, catalogue: Catalogue | None = None, settings: Settings | None = None) -> Source:
+    """A source of frames. Makes no request by itself.
+
+    Args:
+        uri: URL of a Prometheus API, or the folder of an archive. Empty: the server of the settings, else the sample.
+        catalogue: Signals; the settings' when left out; where those name none, what the server is recognised by.
+        settings: Those in force when left out.
+
+    Raises:
+        SourceError: There is no archive in the folder, or the URL cannot be used.
+
+    Example:
+        >>> connect("data/sample").uri
+        'data/sample'
+    """
+    known = settings or load()
+    address = str(uri) or known.prometheus_url or str(sample())
+    if catalogue is None and known.catalogue is not None:
+        catalogue = catalogue_file.load(known.catalogue)
+    if "://" not in address:
+        return _archive(address, known, catalogue)
+    server = server_of(address, known, catalogue)
+    if reads_through(known.archive, known.source_name, server.uri):
+        return ThroughSource(server, ArchiveSource(known.archive / known.source_name, catalogue=catalogue))
+    return server
+
+
+def server_of(url: str, settings: Settings, catalogue: Catalogue | None = None) -> PrometheusSource:
+    """The server at a URL; credentials go only to the host that the settings name."""
+    known = _same_host(url, settings.prometheus_url) if settings.prometheus_url else True
+    return PrometheusSource(
+        url,
+        token=settings.token.get_secret_value() if settings.token and known else None,
+        basic_auth=settings.basic_auth.get_secret_value() if settings.basic_auth and known else None,
+        ca_file=settings.ca_file,
+        verify=settings.verify_tls,
+        catalogue=catalogue,
+    )
+
+
+def sample() -> Path:
+    """The folder of the sample archive, in a checkout and in an installed wheel.
+
+    Raises:
+        SourceError: It is in neither.
+    """
+    package = Path(tutordex_analysis.__file__).parent
+    for folder in (package / "data" / "sample", package.parent / "data" / "sample"):
+        if any(folder.glob("**/manifest.json")):
+            return folder
+    raise SourceError("the sample archive is not installed; name a server or a folder: connect('http://…')")
+
+
+def _archive(folder: str, settings: Settings, catalogue: Catalogue | None) -> ArchiveSource:
+    if not Path(folder).is_dir():
+        raise SourceError(f"{folder!r} is neither a URL (http://host:9090) nor a folder that is there")
+    named = settings.source_name if (Path(folder) / settings.source_name / "manifest.json").is_file() else None
+    return ArchiveSource(folder, catalogue=catalogue, source_name=named)
+
+
+def _same_host(url: str, other: str) -> bool:
+    return url.split("://")[-1].split("/")[0] == other.split("://")[-1].split("/")[0]
