@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 _ID = re.compile(r'(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)?(?:\{(?P<pairs>(?:[^"{}]|"(?:[^"\\]|\\.)*")*)\})?', re.DOTALL)
 _PAIR = re.compile(r'\s*([^\s=,"]+)="((?:[^"\\]|\\.)*)"\s*(?:,|$)', re.DOTALL)
+_OURS = {"signal", "horizon", "quantile", "model", "unit", "limit", "within", "family", "metric", "series"}
+_RESERVED = _OURS | {"job", "instance", "le"}  # the latter are added or read by a scrape
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -31,6 +33,29 @@ def labels_of(unique_id: str) -> dict[str, str]:
         return {"series": unique_id}
     own = {one[1]: _ESCAPED.sub(lambda m: "\n" if m[1] == "n" else m[1], one[2]) for one in found}
     return ({"__name__": name} if name else {}) | own
+
+
+def own_labels(unique_id: str) -> dict[str, str]:
+    """A series' own labels under names that cannot be mistaken for ours or the scrape's.
+
+    The metric's name becomes `metric`; a label that is called like one of ours or like one that a scrape adds is
+    prefixed `label_`, as Prometheus does with `exported_`; characters that a label name cannot have become `_`.
+
+    Example:
+        >>> own_labels('up{instance="a:1",zone="b"}')
+        {'metric': 'up', 'label_instance': 'a:1', 'zone': 'b'}
+    """
+    labels = {name: value for name, value in labels_of(unique_id).items() if value}
+    result = {"metric": labels.pop("__name__")} if "__name__" in labels else {}
+    if labels == {"series": unique_id}:
+        return labels  # text that is not Prometheus notation
+    plain = {name: re.sub(r"[^a-zA-Z0-9_]", "_", name) for name in labels}
+    for name, value in labels.items():
+        safe = plain[name]
+        while safe in _RESERVED or safe.startswith("__") or safe[0].isdigit() or safe in result:
+            safe = f"label_{safe}"
+        result[safe] = value
+    return result
 
 
 def short_names(unique_ids: Sequence[str], *, most: int = 24) -> list[str]:
