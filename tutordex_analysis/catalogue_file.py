@@ -83,7 +83,7 @@ def recognise(exposed: Collection[str]) -> Catalogue:
         CatalogueError: Nothing there is known.
     """
     stack = load()
-    own = {name for s in stack.signals.values() if s.area not in ("host", "monitoring") for name in _asked(s)}
+    own = {name for s in stack.signals.values() if s.area not in ("host", "monitoring") for name in _asked(s)} - {"up"}
     if own & set(exposed):
         return stack
     known = _overlaid([(_files(SHIPPED / "exporters"), frozenset())])
@@ -168,7 +168,8 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
     try:
         return _File.model_validate(data), root
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])  # a typo, before what it lacks
         where = tuple(str(part) for part in first["loc"])
         raise CatalogueError(f"{path}:{_line(root, where)}: {_sentence(first, where)}") from error
 

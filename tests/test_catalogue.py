@@ -1,0 +1,180 @@
+"""The catalogue: what is accepted, what is refused and where, overlays, recognition."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pandas as pd
+import pytest
+import yaml
+
+from tutordex_analysis import catalogue_file
+from tutordex_analysis.catalogue import Part
+from tutordex_analysis.errors import CatalogueError
+
+GAUGE = "  mine: {title: Mine, area: host, kind: gauge, unit: ratio, promql: up}\n"
+
+
+def written(folder: Path, text: str, name="own.yaml") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_shipped_catalogue_loads_and_asks_only_for_what_the_stack_exposes():
+    known = catalogue_file.load()
+    assert len(known.signals) >= 40
+    assert len(known.inventory) > 50
+    assert {signal.kind for signal in known.signals.values()} == {"count", "gauge", "ratio", "duration"}
+    assert {limit.signal for limit in known.limits.values()} <= set(known.signals)
+    assert known.calendar.timezone == "Asia/Singapore"
+
+
+def test_parts_fill_in_the_step_and_are_shared_between_signals():
+    known = catalogue_file.load()
+    assert known.signal("posts_seen").parts == known.signal("posts_seen_by_channel").parts
+    cpu = known.signal("cpu_used").parts[0]
+    assert "[5m]" in cpu.at("1m")
+    assert "[1h]" in cpu.at("1h")
+    assert cpu.digest("1m") == cpu.digest("5m") != cpu.digest("1h")
+    assert Part("sum( x )").digest("1h") == Part("sum( x )\n").digest("1h")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "match"),
+    [
+        ("signals:\n  a:\n    title: A\n    titel: B\n", 4, "titel: there is no such key"),
+        (
+            "signals:\n  a:\n    title: A\n    area: x\n    kind: gauge\n    unit: percent\n    promql: up\n",
+            6,
+            "known unit",
+        ),
+        (
+            "signals:\n  a:\n    title: A\n    area: x\n    kind: gauge\n    unit: ratio\n    promql: rate(up\n",
+            7,
+            "not PromQL",
+        ),
+        (
+            "signals:\n" + GAUGE + "  b:\n    title: B\n    area: x\n    unit: ratio\n    promql: up\n",
+            3,
+            "kind: this key is missing",
+        ),
+        (
+            "signals:\n  a:\n    title: A\n    area: x\n    kind: count\n    unit: posts\n    promql: up\n",
+            2,
+            "a count is made of",
+        ),
+        (
+            "signals:\n  a:\n    title: A\n    area: x\n    kind: count\n    unit: posts\n    counter: sum(x)\n",
+            7,
+            "plain selector",
+        ),
+        ("signals:\n" + GAUGE + GAUGE, 3, "twice"),
+        ("signals:\n  a: [\n", 3, "not YAML"),
+        ("- a\n", 1, "has the keys"),
+        ("limits:\n  l: {signal: nothing, hard: 1, owner: me, runbook: r}\n", 2, "'nothing' that is not there"),
+        ("limits:\n  l: {signal: cpu_used, soft: 2, hard: 1, owner: me, runbook: r}\n", 2, "soft"),
+        ("calendar:\n  timezone: Asia/Singapura\n", 2, "time zone"),
+        (
+            "signals:\n  a:\n    title: A\n    area: x\n    kind: gauge\n    unit: ratio\n    promql: up\n    seasons: [1 day]\n",
+            8,
+            "duration",
+        ),
+        (
+            "signals:\n  a:\n    title: A\n    area: x\n    kind: gauge\n    unit: ratio\n    promql: up\n    lower: 2\n    upper: 1\n",
+            2,
+            "less than",
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_with_file_and_line(tmp_path, text, line, match):
+    with pytest.raises(CatalogueError, match=match) as caught:
+        catalogue_file.load(written(tmp_path, text))
+    assert str(caught.value).startswith(f"{tmp_path / 'own.yaml'}:{line}:")
+
+
+def test_a_metric_that_the_inventory_lacks_is_refused(tmp_path):
+    written(
+        tmp_path,
+        "metrics:\n  a:\n    - {name: known_total, type: counter}\n    - {name: dead, type: gauge, emission: never}\n",
+        "stack.yaml",
+    )
+    entry = 'signals:\n  a: {{title: A, area: x, kind: gauge, unit: ratio, promql: "{}"}}\n'
+    assert "a" in catalogue_file.load(written(tmp_path, entry.format("rate(known_total[5m])"))).signals
+    for metric in ("unknown", "dead"):
+        with pytest.raises(CatalogueError, match=rf"own.yaml:2: .* asks for {metric}, which the stack does not expose"):
+            catalogue_file.load(written(tmp_path, entry.format(metric)))
+
+
+def test_own_signals_overlay_the_shipped_ones_name_by_name(tmp_path):
+    written(
+        tmp_path,
+        "signals:\n  cpu_used: null\n  memory_used: {title: RAM, area: host, kind: gauge, unit: bytes, promql: ram}\n",
+    )
+    known = catalogue_file.load(tmp_path)
+    assert "cpu_used" not in known.signals
+    assert "cpu" not in known.limits
+    assert known.signal("memory_used").title == "RAM"
+    assert "disk_used" in known.signals
+
+
+def test_a_catalogue_can_stand_without_the_shipped_one(tmp_path):
+    assert list(catalogue_file.load(written(tmp_path, "shipped: false\nsignals:\n" + GAUGE)).signals) == ["mine"]
+
+
+def test_a_name_in_two_files_is_refused(tmp_path):
+    written(tmp_path, "signals:\n" + GAUGE)
+    written(tmp_path, "signals:\n" + GAUGE, "second.yaml")
+    with pytest.raises(CatalogueError, match=r"second.yaml:2: 'mine' is in own.yaml already"):
+        catalogue_file.load(tmp_path)
+
+
+def test_add_writes_a_signal_that_loads_and_keeps_comments(tmp_path):
+    written(tmp_path, "# mine\nsignals:\n" + GAUGE, "signals.yaml")
+    catalogue_file.add(
+        tmp_path, "temperature", {"title": "Rack", "area": "host", "kind": "gauge", "unit": "celsius", "promql": "t"}
+    )
+    assert catalogue_file.load(tmp_path).signal("temperature").unit == "celsius"
+    assert (tmp_path / "signals.yaml").read_text().startswith("# mine\n")
+
+
+@pytest.mark.parametrize("before", [None, "# mine\nsignals:\n" + GAUGE])
+def test_add_leaves_the_file_as_it_was_when_the_signal_is_refused(tmp_path, before):
+    path = tmp_path / "signals.yaml"
+    if before:
+        path.write_text(before)
+    with pytest.raises(CatalogueError, match="known unit"):
+        catalogue_file.add(
+            tmp_path, "bad", {"title": "Rack", "area": "host", "kind": "gauge", "unit": "furlongs", "promql": "t"}
+        )
+    assert (path.read_text() if path.exists() else None) == before
+
+
+def test_json_schema_accepts_the_shipped_files_and_refuses_a_typo():
+    schema = json.loads(catalogue_file.json_schema())
+    for path in catalogue_file.SHIPPED.rglob("*.yaml"):
+        if path.name != catalogue_file.INVENTORY:
+            data = yaml.safe_load(path.read_text(encoding="utf-8").replace("2026-", "x2026-"))
+            jsonschema.validate(data, schema)
+    with pytest.raises(jsonschema.ValidationError, match="titel"):
+        jsonschema.validate({"signals": {"a": {"titel": "A"}}}, schema)
+
+
+def test_an_unknown_signal_is_answered_with_near_names():
+    with pytest.raises(CatalogueError, match="did you mean posts_seen"):
+        catalogue_file.load().signal("post_seen")
+
+
+def test_a_foreign_server_is_recognised_by_its_exporters():
+    known = catalogue_file.recognise(["up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes", "node_load1"])
+    assert list(known.signals) == ["disk_used"]
+    assert list(known.limits) == ["disk"]
+    assert known.calendar.timezone == "UTC"
+    assert "posts_seen" in catalogue_file.recognise(["up", "collector_messages_seen_total"]).signals
+    with pytest.raises(CatalogueError, match="none of the server's 1 metrics"):
+        catalogue_file.recognise(["my_metric"])
+
+
+def test_limits_come_in_the_order_in_which_they_are_met():
+    limit = catalogue_file.load().limits["disk"]
+    assert list(limit.values) == ["soft", "hard"]
+    assert pd.Series(limit.values).is_monotonic_increasing
