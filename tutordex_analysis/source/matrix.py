@@ -139,7 +139,8 @@ def _place_text(row: Floats, text: bytes, grid: Grid) -> None:
     first = _milliseconds(parts[0][:-1])
     last = _milliseconds(parts[-3][3:-1]) if n > 1 else first
     if last - first == (n - 1) * grid.step:
-        begin = _indices([first, last], grid)[0]
+        # n ascending instants of the grid from first to last: there is one way only
+        begin = int(_indices([first], grid)[0])
         row[begin : begin + n] = values
     else:
         moments = b"".join(parts[:-1:2])[:-1].split(b",],[")
