@@ -1,0 +1,107 @@
+"""The shared columns of the structural model: trend, seasons, holidays, for history and horizon alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tutordex_analysis.frame import Floats
+
+CYCLES = 3  # a season is a term only when the history holds this many
+YEAR = 360  # days; a season this long needs two cycles only, more than anyone keeps
+KNOTS = 25  # changepoints over the history, as many as Prophet has
+_HARMONICS = 12  # of the shortest season; as fast as a twelfth of it
+_LONG_HARMONICS = 10  # of a season more than ten times the next shorter one
+_FEWEST_ROWS = 3  # rows of history for each column
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Basis:
+    """Columns of a linear model, the same for all series of one grid.
+
+    Attributes:
+        x: Shape (n + horizon, p).
+        n: Rows of history.
+        family: What each column is for, shape (p,): "level", "slope", "knot", "season", "cross" or "holiday".
+        size: Prior standard deviation of each coefficient within its family, shape (p,).
+        future_knots: Effect on the horizon of changes of slope yet to come, shape (n_future_knots, horizon).
+    """
+
+    x: Floats
+    n: int
+    family: npt.NDArray[np.str_]
+    size: Floats
+    future_knots: Floats
+
+    @property
+    def history(self) -> Floats:
+        """Rows of the history."""
+        return self.x[: self.n]
+
+    @property
+    def ahead(self) -> Floats:
+        """Rows of the horizon."""
+        return self.x[self.n :]
+
+
+def make(n: int, horizon: int, *, season_lengths: Sequence[int], holidays: Floats | None, changepoints: bool) -> Basis:
+    """The columns for a history of `n` steps.
+
+    Args:
+        n: Steps of history.
+        horizon: Steps ahead.
+        season_lengths: Seasons in steps; those with fewer than three full cycles are left out.
+        holidays: Columns of holiday effects, shape (n + horizon, k), or None.
+        changepoints: Whether the slope may change.
+    """
+    t = np.arange(n + horizon)
+    parts: list[tuple[str, Floats, float]] = [("level", np.ones(len(t)), 1.0), ("slope", (t - n) / n, 1.0)]
+    space, life = n / KNOTS, n / 6
+    at = np.arange(KNOTS) * space if changepoints else np.empty(0)
+    parts += [("knot", _bend(t - one, life), 1.0) for one in at]
+    parts += _seasons(t, n, season_lengths)
+    if holidays is not None:
+        parts += [("holiday", column, 1.0) for column in holidays.T]
+    later = n + np.arange(0.0, horizon, space) if changepoints else np.empty(0)
+    return Basis(
+        x=np.column_stack([column for _, column, _ in parts]),
+        n=n,
+        family=np.array([family for family, _, _ in parts]),
+        size=np.array([size for _, _, size in parts]),
+        future_knots=np.array([_bend(t[n:] + 1 - one, life) for one in later]).reshape(len(later), horizon),
+    )
+
+
+def terms(n: int, season_lengths: Sequence[int]) -> list[int]:
+    """The seasons that `n` steps of history can show."""
+    return [m for m in season_lengths if n >= CYCLES * m]
+
+
+def _bend(since: Floats, life: float) -> Floats:
+    """A change of slope that wears off: the level it ends at is 1, most of it reached after `life` steps."""
+    return 1 - np.exp(-np.maximum(since, 0.0) / life)
+
+
+def _seasons(t: Floats, n: int, season_lengths: Sequence[int]) -> list[tuple[str, Floats, float]]:
+    """Fourier columns; a longer season's own harmonics are a family of their own, smaller the further from simple."""
+    columns: list[tuple[str, Floats, float]] = []
+    taken: set[int] = set()
+    usable = terms(n, season_lengths)
+    for i, m in enumerate(usable):
+        ratio = m / usable[i - 1] if i else 1.0
+        most = int(_HARMONICS * m / usable[0]) if ratio <= 10 else _LONG_HARMONICS
+        most = min(most, m // 2, max((n // _FEWEST_ROWS - 2 * len(taken)) // 2, 1))
+        for j in range(1, most + 1):
+            frequency = round(1e9 * j / m)
+            if frequency in taken:
+                continue
+            taken.add(frequency)
+            angle = 2 * np.pi * ((j * t) % m) / m
+            family, size = ("season", 1 / j) if i == 0 else ("cross", 1.0)
+            columns.append((family, np.cos(angle), size))
+            if 2 * j != m:
+                columns.append((family, np.sin(angle), size))
+    return columns

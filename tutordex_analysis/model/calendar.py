@@ -1,0 +1,77 @@
+"""Public holidays as regressors: what a holiday adds to a value, by hour of the civil day."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tutordex_analysis.errors import FrameError
+from tutordex_analysis.frame import Floats
+
+_DAY = pd.Timedelta("1d")
+_SHAPE = 3  # harmonics of the day that a holiday may change
+
+
+def holidays_of(calendar: str, *, first_year: int, last_year: int) -> pd.Series:
+    """Names of a country's public holidays by civil date.
+
+    Args:
+        calendar: A country code of the package `holidays`, such as "SG", with a subdivision after a dash: "US-CA".
+        first_year: First year wanted.
+        last_year: Last year wanted.
+
+    Raises:
+        FrameError: There is no such calendar.
+    """
+    import holidays  # slow to import, and only forecasts with a calendar need it
+
+    country, _, part = calendar.partition("-")
+    try:
+        found = holidays.country_holidays(country, subdiv=part or None, years=range(first_year, last_year + 1))
+    except NotImplementedError as error:
+        raise FrameError(
+            f'there is no holiday calendar called {calendar!r}; use a country code such as "SG"'
+        ) from error
+    days = pd.DatetimeIndex(sorted(found))
+    return pd.Series([str(found[day.date()]) for day in days], index=days, dtype=object)
+
+
+def civil(ds: pd.DatetimeIndex, *, step: pd.Timedelta, tz: str) -> pd.DatetimeIndex:
+    """The civil time in the middle of what each value covers: a value at t stands for (t - step, t].
+
+    Raises:
+        FrameError: There is no such time zone.
+    """
+    try:
+        local = (ds - step / 2).tz_convert(tz)
+    except (KeyError, ValueError, OSError) as error:
+        raise FrameError(f'there is no time zone called {tz!r}; use a name such as "Asia/Singapore"') from error
+    return local.tz_localize(None)
+
+
+def regressors(ds: pd.DatetimeIndex, *, n_history: int, step: pd.Timedelta, calendar: str, tz: str) -> Floats:
+    """Columns of holiday effects: one for all holidays, its shape over the day, and one for each that came back.
+
+    Args:
+        ds: Instants of the history and of the horizon, UTC.
+        n_history: How many of them are history; a column that is constant there could not be learnt and is left out.
+        step: Distance of two instants.
+        calendar: Country code.
+        tz: Zone whose midnight starts a holiday.
+
+    Returns:
+        Shape (len(ds), n_columns), n_columns possibly 0.
+    """
+    local = civil(ds, step=step, tz=tz)
+    named = holidays_of(calendar, first_year=local[0].year, last_year=local[-1].year)
+    names = named.reindex(local.normalize()).fillna("").to_numpy(dtype=object)
+    any_holiday = (names != "").astype(float)
+    columns = [any_holiday]
+    if step < _DAY / 4:
+        angle = 2 * np.pi * np.asarray((local - local.normalize()) / _DAY)
+        columns += [any_holiday * f(j * angle) for j in range(1, _SHAPE + 1) for f in (np.sin, np.cos)]
+    for name in sorted(set(names[:n_history]) - {""}):
+        if len(set(local[:n_history][names[:n_history] == name].normalize())) > 1:
+            columns.append((names == name).astype(float))
+    table = np.column_stack(columns)
+    return table[:, table[:n_history].any(axis=0)]
