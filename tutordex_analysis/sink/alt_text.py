@@ -50,23 +50,26 @@ def of_limits(limits: Mapping[str, float], *, unit: str) -> str:
     return "Limits: " + ", ".join(f"{plain(name)} at {value_text(one, unit)}" for name, one in limits.items()) + "."
 
 
-def of_breach(dates: Mapping[str, object], *, end: pd.Timestamp, zone: ZoneInfo) -> str:
+def of_breach(dates: Mapping[str, object], *, name: str, end: pd.Timestamp, zone: ZoneInfo) -> str:
     """When a limit is reached.
 
     Args:
         dates: Quantile (`q0.1`, `q0.5`, `q0.9`) → date, NaT where the limit is not reached within the horizon.
+        name: Of the limit, such as "80 %" or "hard limit"; may be empty.
         end: Last instant of the forecast.
         zone: Of the dates.
     """
+    what = plain(name) if "limit" in name.lower() else f"{plain(name)} limit".strip()
+    what = what[:1].upper() + what[1:]
     early, likely, late = (dates.get(name) for name in ("q0.1", "q0.5", "q0.9"))
     if not isinstance(likely, pd.Timestamp):
         if isinstance(early, pd.Timestamp):
-            return f"limit may be reached from {day_text(early, zone)} on"
-        return f"limit not reached by {day_text(end, zone)}"
+            return f"{what} may be reached from {day_text(early, zone)} on"
+        return f"{what} not reached by {day_text(end, zone)}"
     year = f" {likely.tz_convert(zone).year}"
     first = day_text(early, zone).removesuffix(year) if isinstance(early, pd.Timestamp) else "now"
     last = f"to {day_text(late, zone).removesuffix(year)}" if isinstance(late, pd.Timestamp) else "or later"
-    return f"limit likely reached {day_text(likely, zone)} ({first} {last})"
+    return f"{what} likely reached {day_text(likely, zone)} ({first} {last})"
 
 
 def of_week(table: Floats, *, title: str, unit: str, tz: str) -> str:

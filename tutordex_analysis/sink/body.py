@@ -41,6 +41,7 @@ _ATTRIBUTES = {
     "th": {"colspan", "rowspan", "scope"},
 }
 _PICTURE = re.compile(r"data:image/(png|jpeg|svg\+xml);base64,[A-Za-z0-9+/=\s]*\Z")
+_SHORT, _LONG = 16, 40  # characters of a table cell: up to here on one line, from here on with room to wrap in
 _NUMBER = re.compile(
     r"[≥≤<>~±]?\s*[+\-−]?[$€£]?\d[\d,.\u202f\u00a0]*(e[+\-]?\d+)?\s*(%|×|[a-zA-Zµ/]{1,4})?|nan|<na>|nat|none|–|—|-|∞|",
     re.IGNORECASE,
@@ -147,9 +148,12 @@ def _mend_table(soup: BeautifulSoup, table: Tag) -> None:
             columns.setdefault(position, []).append(cell)
     for cells in columns.values():
         texts = [cell.get_text().strip() for cell in cells if cell.name == "td"]
+        longest = max(map(len, texts), default=0)
+        kind = "short" if longest <= _SHORT else "long" if longest >= _LONG else ""
         if any(texts) and all(_NUMBER.fullmatch(text) for text in texts):
-            for cell in cells:
-                cell["class"] = "num"
+            kind = "num"
+        for cell in cells:
+            cell["class"] = kind
     caption = table.find("caption")
     label = f"Table: {caption.get_text(' ', strip=True)}" if caption else "Table"
     table.wrap(soup.new_tag("div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": label}))

@@ -74,7 +74,8 @@ def from_forecast(
 
     A lead counts from `now`, when the text is made, and not from the last data, which are some minutes older: the row
     nearest to now + lead is taken. So `offset` meets the instant that was meant up to half a step, plus the age of
-    the text when it is scraped. Leads shorter than a step and leads past the end of the forecast are left out.
+    the text when it is scraped. Leads shorter than a step, and leads that end more than a step past the end of the
+    forecast, are left out; so forecast as far as the longest lead and the largest age of the data together.
 
     Args:
         signal: Name of what is forecast.
@@ -93,7 +94,7 @@ def from_forecast(
     for unique_id in series_ids(frame):
         rows = frame[frame["unique_id"].astype(str) == unique_id]
         own = {"signal": signal, **own_labels(unique_id)}
-        infos.append(Sample(labels={**own, "model": forecast.model.get(unique_id, ""), "unit": unit}, value=1.0))
+        infos.append(Sample(labels={**own, "model": str(forecast.model.get(unique_id, "")), "unit": unit}, value=1.0))
         for lead, row in _leads(rows, horizons, instant(now)):
             met.add(lead)
             values += [
@@ -120,7 +121,7 @@ def from_forecast(
 
 
 def from_breach(signal: str, breach: Breach, *, limit: str) -> tuple[Family, ...]:
-    """How likely a limit is reached within given times, and when.
+    """How likely a limit is reached within given times, when, and the limit itself for alerts and panels.
 
     Args:
         signal: Name of what is forecast.
@@ -162,13 +163,15 @@ def from_breach(signal: str, breach: Breach, *, limit: str) -> tuple[Family, ...
             "horizon of the forecast.",
             samples=tuple(dates),
         ),
+        Family(
+            name="tutordex_capacity_limit",
+            help="Limit of the signal, in the signal's unit.",
+            samples=tuple(
+                Sample(labels={"signal": signal, **own_labels(str(unique_id)), "limit": limit}, value=float(value))
+                for unique_id, value in breach.limit.items()
+            ),
+        ),
     )
-
-
-def from_limits(signal: str, limits: Mapping[str, float]) -> tuple[Family, ...]:
-    """The limits themselves, so that alerts and panels need not repeat them."""
-    samples = tuple(Sample(labels={"signal": signal, "limit": name}, value=one) for name, one in limits.items())
-    return (Family(name="tutordex_capacity_limit", help="Limit of the signal, in the signal's unit.", samples=samples),)
 
 
 def render(

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from tutordex_analysis.frame import instant
 from tutordex_analysis.sink.answer import FINDING_COLUMNS, SECTIONS, Answer, Record, answer, finding_records
@@ -40,7 +41,8 @@ def page(notebook: NotebookNode, record: Record, *, generated: pd.Timestamp, ver
     """
     from tutordex_analysis.sink.body import body  # nbconvert costs a second; kernels import this module
 
-    return _render("page.html.jinja", tz, record=record, body=body(notebook), generated=generated, version=version)
+    inner = Markup(body(notebook))  # noqa: S704  # sanitised there
+    return _render("page.html.jinja", tz, record=record, body=inner, generated=generated, version=version)
 
 
 def failed_page(record: Record, good: Record | None, *, generated: pd.Timestamp, version: str, tz: str) -> str:
@@ -96,10 +98,10 @@ def _render(template: str, tz: str, **facts: object) -> str:
         "day": lambda moment: day_text(moment, zone),
         "span": span_text,
         "quantity": _quantity,
-        "setting": lambda value: value if isinstance(value, str) else repr(value),
+        "setting": lambda value: (value or "–") if isinstance(value, str) else repr(value),
         "stale": _stale,
         "moment": instant,
-        "sure": lambda finding: "" if finding["certainty"] is None else f"{finding['certainty']:.0%} sure",
+        "sure": lambda finding: "" if finding["certainty"] is None else f"{finding['certainty']:.0%} sure".replace("%", " %"),
         "from_older": lambda finding, latest, good: _older(finding["page"], latest, good, zone),
     }
     return environment.get_template(template).render(facts)

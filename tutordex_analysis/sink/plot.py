@@ -5,6 +5,7 @@ Nothing here is written anywhere. Text from labels is shown as it is, never as m
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -120,11 +121,13 @@ def forecast(
         if breach is not None:
             dates = _dates(breach, one)
             _shade(ax, dates, rows["ds"].iloc[-1])
-            head.append(alt_text.of_breach(dates, end=rows["ds"].iloc[-1], zone=zone))
-            said.append(f"{head[-1][:1].upper()}{head[-1][1:]}.")
+            met = next((label for label, value in limits.items() if value == breach.limit.get(one)), "")
+            head.append(alt_text.of_breach(dates, name=met, end=rows["ds"].iloc[-1], zone=zone))
+            said.append(f"{head[-1]}.")
         look.note(ax, "\n".join(head) + far)
     if not ids:
-        _no_data(axes[0])
+        _no_data(axes[0], next(iter(forecast.reason), "no data"))
+        said += [str(one) for one in forecast.reason]
     else:
         look.time_axis(axes[-1], pd.concat([past["ds"], ahead["ds"]]).min(), ahead["ds"].max(), zone)
     return Picture(figure=figure, alt=" ".join([*said, alt_text.of_limits(limits, unit=unit)]).strip())

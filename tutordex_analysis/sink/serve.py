@@ -26,7 +26,7 @@ HOST, PORT = "127.0.0.1", 9877
 _DEADLINE_SECONDS = 10.0  # for one whole request; Prometheus gives up after as long
 _MOST_AT_ONCE = 16
 _SKEW_SECONDS = 60.0
-_STAMP = re.compile(rf'^{GENERATED}\{{family="([^"]*)"\}} (\S+)$')
+_STAMP = re.compile(rf'^{GENERATED}\{{family="([^"]*)"\}} (\d+(?:\.\d+)?)$')
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>tutordex-analysis</title>
 <p>Forecasts for Prometheus to scrape: <a href="/metrics">/metrics</a></p></html>
 """
