@@ -51,7 +51,7 @@ FULL = (
 )
 QUICK = (
     DataSet(job="a", kinds=(60, 20, 20), days=60, seconds=1800, before=30),
-    DataSet(job="a", kinds=(60, 20, 20), days=30, seconds=300),
+    DataSet(job="a", kinds=(60, 20, 20), days=30, seconds=120),
     DataSet(job="b", kinds=(300, 100, 100), days=7, seconds=300),
     DataSet(job="c", kinds=(0, 0, 1), days=30, seconds=15),
 )
@@ -108,8 +108,8 @@ def load(sets: tuple[DataSet, ...], folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def prometheus(tsdb: Path) -> Iterator[str]:
-    """URL of a Prometheus on `tsdb`, for the length of a with block."""
+def prometheus(tsdb: Path, *flags: str) -> Iterator[str]:
+    """URL of a Prometheus on `tsdb`, for the length of a with block; `flags` are added to its command line."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -122,6 +122,7 @@ def prometheus(tsdb: Path) -> Iterator[str]:
         "--storage.tsdb.retention.time=20y",  # with the default, older blocks are deleted within seconds
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=error",
+        *flags,
     ]
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
@@ -138,7 +139,7 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
         if server.poll() is not None:
             raise SystemExit(f"prometheus ended with {server.returncode}; is it installed and the data folder free?")
         with contextlib.suppress(requests.ConnectionError):
-            if requests.get(f"{url}/-/ready", timeout=5).ok:
+            if requests.get(f"{url}/-/ready", timeout=5).status_code != 503:
                 return
         time.sleep(0.1)
     raise SystemExit("prometheus was not ready within a minute")
