@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -198,3 +199,20 @@ def test_an_interrupt_leaves_no_child_running(number):
     assert words.endswith("run: interrupted\n")
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_the_live_server_gives_its_url_and_ends_with_the_lab(monkeypatch, capsys):
+    server = "import os, time; print('pid', os.getpid()); print('Prometheus on http://127.0.0.1:4711/'); time.sleep(60)"
+    monkeypatch.setattr(run, "LIVE", ("-c", server))
+    with run.live_prometheus() as url:
+        assert url == "http://127.0.0.1:4711"
+        (pid,) = map(int, re.findall(r"pid (\d+)", capsys.readouterr().out))
+        os.kill(pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_live_server_that_does_not_start_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(run, "LIVE", ("-c", "print('no disk')"))
+    with pytest.raises(run.Stop, match="did not start"), run.live_prometheus():
+        pass
