@@ -12,6 +12,7 @@ from tutordex_analysis import catalogue_file
 from tutordex_analysis.catalogue import Part
 from tutordex_analysis.errors import CatalogueError
 
+HEAD = "signals:\n  a:\n    title: A\n    area: x\n    kind: gauge\n    unit: ratio\n    promql: up\n"
 GAUGE = "  mine: {title: Mine, area: host, kind: gauge, unit: ratio, promql: up}\n"
 
 
@@ -75,12 +76,12 @@ def test_parts_fill_in_the_step_and_are_shared_between_signals():
         ("limits:\n  l: {signal: cpu_used, soft: 2, hard: 1, owner: me, runbook: r}\n", 2, "soft"),
         ("calendar:\n  timezone: Asia/Singapura\n", 2, "time zone"),
         (
-            "signals:\n  a:\n    title: A\n    area: x\n    kind: gauge\n    unit: ratio\n    promql: up\n    seasons: [1 day]\n",
+            HEAD + "    seasons: [1 day]\n",
             8,
             "duration",
         ),
         (
-            "signals:\n  a:\n    title: A\n    area: x\n    kind: gauge\n    unit: ratio\n    promql: up\n    lower: 2\n    upper: 1\n",
+            HEAD + "    lower: 2\n    upper: 1\n",
             2,
             "less than",
         ),

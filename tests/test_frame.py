@@ -151,43 +151,12 @@ def test_increase_of_two_halves_is_that_of_the_whole(steps, cut):
     np.testing.assert_array_equal(whole, np.vstack([left, frames.wide(frames.increase(right)).to_numpy()]))
 
 
-@given(arrays(float, (4, 6), elements=VALUES))
-def test_aggregate_adds_up_to_the_whole(values):
-    frame = frame_of(*values, labels=[{"g": "xy"[i % 2], "n": str(i)} for i in range(4)])
-    total = frames.aggregate(frame, how="sum")["y"].to_numpy()
-    halves = frames.wide(frames.aggregate(frame, by=["g"], how="sum")).to_numpy()
-    np.testing.assert_allclose(total, frames.fold(halves.T, axis=0, how="sum"))
-
-
-def test_aggregate_refuses_a_label_that_is_not_there():
-    with pytest.raises(FrameError, match="no label 'b'"):
-        frames.aggregate(frame_of([1, 2]), by=["b"])
-
-
-@given(arrays(float, (2, 24), elements=VALUES), st.sampled_from(["sum", "mean", "max", "min"]))
-def test_coarsen_is_the_fold_of_the_instants_up_to_and_with_each_coarse_one(values, how):
-    window = TimeRange("2026-03-01T00:05Z", "2026-03-01T02:05Z", "5m")
-    got = frames.coarsen(frame_of(*values, time_range=window), step="1h", how=how, least=0.0)
-    assert got["ds"].iloc[:2].tolist() == [pd.Timestamp("2026-03-01T01:00Z"), pd.Timestamp("2026-03-01T02:00Z")]
-    for row, series in enumerate(values):
-        for column in (0, 1):
-            part = series[column * 12 : column * 12 + 12]
-            part = part[~np.isnan(part)]
-            want = getattr(np, how)(part) if len(part) else np.nan
-            np.testing.assert_allclose(got["y"].to_numpy()[2 * row + column], want)
-
-
-def test_coarsen_leaves_a_window_unknown_when_half_of_it_is_missing():
-    window = TimeRange("2026-03-01T00:05Z", "2026-03-01T02:05Z", "5m")
-    y = np.ones(24)
-    y[:7] = np.nan
-    got = frames.coarsen(frame_of(y, time_range=window), step="1h", how="sum")["y"].tolist()
-    np.testing.assert_array_equal(got, [np.nan, 12])
-
-
-def test_coarsen_refuses_windows_that_are_not_whole():
-    with pytest.raises(FrameError, match="whole windows"):
-        frames.coarsen(frame_of(range(12)), step="1h", how="sum")
+@given(arrays(float, (3, 5), elements=VALUES), st.sampled_from(["sum", "mean", "max", "min"]))
+def test_fold_leaves_out_gaps_and_is_a_gap_where_nothing_else_is(values, how):
+    got = frames.fold(values, axis=0, how=how)
+    for column, result in zip(values.T, got, strict=True):
+        seen = column[~np.isnan(column)]
+        np.testing.assert_allclose(result, getattr(np, how)(seen) if len(seen) else np.nan)
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text(max_size=20), max_size=4))

@@ -324,63 +324,6 @@ def increase(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(y=grown.reshape(-1))[keep].reset_index(drop=True)
 
 
-def aggregate(frame: pd.DataFrame, *, by: Sequence[str] = (), how: How = "sum") -> pd.DataFrame:
-    """Series merged over all labels but `by`; an instant is NaN where every merged series is.
-
-    Raises:
-        FrameError: `by` names a label that the frame does not have.
-    """
-    unknown = [name for name in by if name not in frame.columns]
-    if frame.empty:
-        return empty(by)
-    if unknown:
-        raise FrameError(
-            f"no label {unknown[0]!r} to group by; the frame has {', '.join(label_names(frame)) or 'none'}"
-        )
-    _, grid, values = matrix(frame)
-    table = labels(frame)
-    keys = list(map(tuple, table[list(by)].to_numpy().tolist()))
-    groups = sorted(set(keys))
-    merged = np.empty((len(groups), values.shape[1]))
-    for row, key in enumerate(groups):
-        merged[row] = fold(values[[i for i, one in enumerate(keys) if one == key]], axis=0, how=how)
-    label_sets = [{name: value for name, value in zip(by, key, strict=True) if value} for key in groups]
-    result = build(merged, label_sets, range_of(grid, step_of(frame) if len(grid) > 1 else pd.Timedelta("1s")))
-    return result.assign(**{name: "" for name in by if name not in result.columns})
-
-
-def coarsen(frame: pd.DataFrame, *, step: Span, how: How, least: float = 0.5) -> pd.DataFrame:
-    """A frame at a longer step: the value at t is made of the instants in (t - step, t], as PromQL's ranges are.
-
-    Args:
-        frame: Series on one shared grid that starts one fine step after a coarse instant and ends on one.
-        step: The coarse step, a multiple of the frame's.
-        how: Counts are summed, gauges averaged.
-        least: Share of the fine instants that must be there; with fewer the coarse value is NaN.
-
-    Raises:
-        FrameError: The steps do not divide, or the frame does not start and end on whole windows.
-    """
-    if frame.empty:
-        return frame
-    _, grid, values = matrix(frame)
-    fine, coarse = step_of(frame), duration(step)
-    if coarse == fine:
-        return frame
-    n, rest = divmod(coarse, fine)
-    first = grid[0] - fine + coarse
-    if rest or floor(first, coarse) != first or values.shape[1] % n:
-        raise FrameError(
-            f"a grid of {duration_text(fine)} from {grid[0]} has no whole windows of {duration_text(coarse)}"
-        )
-    windows = values.reshape(len(values), -1, n)
-    folded = fold(windows, axis=2, how=how)
-    folded[(~np.isnan(windows)).mean(axis=2) < least] = np.nan
-    table = labels(frame)
-    label_sets = [{str(k): v for k, v in row.items() if v} for row in table.astype(str).to_dict(orient="records")]
-    return build(folded, label_sets, TimeRange(first, first + coarse * folded.shape[1], coarse))
-
-
 def fold(values: Floats, *, axis: int, how: How) -> Floats:
     """Sum, mean, max or min along an axis without the NaNs; NaN where there is nothing else."""
     gone = np.isnan(values)

@@ -132,7 +132,7 @@ def test_a_quantile_matches_a_loop_over_buckets(q):
     rng = np.random.default_rng(3)
     bounds = [1.0, 2.0, 5.0, np.inf]
     counts = rng.poisson(9, (4, 50)).cumsum(axis=0).astype(float)
-    got = reading.histogram_quantile({b: c for b, c in zip(bounds, counts, strict=True)}, q, least=1)
+    got = reading.histogram_quantile(dict(zip(bounds, counts, strict=True)), q, least=1)
     want = [quantile_by_loop(bounds, counts[:, i], q) for i in range(50)]
     np.testing.assert_allclose(got, want)
 

@@ -53,8 +53,7 @@ class Resource:
     @property
     def horizon(self) -> pd.Timedelta:
         """How far ahead the forecast goes."""
-        ahead = self.forecast.frame.groupby("unique_id", observed=True).size().max()
-        return pd.Timedelta(ahead * frames.step_of(self.history))
+        return self.forecast.horizon * self.forecast.step
 
     @property
     def where(self) -> dict[str, str]:
@@ -155,13 +154,18 @@ class Outlook:
 
     @property
     def models(self) -> pd.DataFrame:
-        """One row a series: the model that was used, and its tournament scores where there was one."""
+        """One row a series: the model that was used, and why."""
         rows = [
-            {"signal": one.signal.name, "where": one.where[series], "model": model}
+            {
+                "signal": one.signal.name,
+                "where": one.where[str(series)],
+                "model": model,
+                "why": one.forecast.reason[str(series)],
+            }
             for one in self.resources
             for series, model in one.forecast.model.items()
         ]
-        return pd.DataFrame(rows, columns=["signal", "where", "model"])
+        return pd.DataFrame(rows, columns=["signal", "where", "model", "why"])
 
 
 def gather(source: Reads, catalogue: Catalogue, time_range: TimeRange) -> dict[str, pd.DataFrame]:
@@ -254,23 +258,22 @@ def _resource(history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, 
 
 
 def _passages(one: Resource) -> Iterator[Passage]:
-    newest = one.history.dropna(subset="y").groupby("unique_id", observed=True)["y"].last()
     for (name, level), found in one.breaches.items():
         chances = {(str(r.unique_id), str(r.within)): float(r.probability) for r in found.frame.itertuples()}
         dates = found.dates.set_index("unique_id")
-        for series, where in one.where.items():
+        for series in one.forecast.series:
             if not _concerns(one.limits[name], one.history, series):
                 continue
             p7d, p30d, p90d = (chances.get((series, within), float("nan")) for within in WITHIN)
-            earliest, likely, latest = (dates.loc[series, column] for column in ("q0.1", "q0.5", "q0.9"))
+            earliest, likely, latest = (pd.Timestamp(dates[column][series]) for column in ("q0.1", "q0.5", "q0.9"))
             yield Passage(
                 signal=one.signal.name,
                 title=one.signal.title,
-                where=where,
+                where=one.where[series],
                 limit=name,
                 level=level,
                 value=one.limits[name].values[level],
-                now=float(newest.get(series, float("nan"))),
+                now=float(one.forecast.last[series]),
                 unit=one.signal.unit,
                 p7d=p7d,
                 p30d=p30d,
@@ -294,7 +297,7 @@ def _growth(one: Resource, *, seed: int, n: int = 400) -> Iterable[Growth]:
     step = frames.step_of(one.history)
     week, day = round(pd.Timedelta("7d") / step), pd.Timedelta("1d") / step
     recent = one.history["y"].to_numpy()[-4 * week :]
-    paths = next(iter(one.forecast.paths(n, seed).values()))
+    paths = one.forecast.paths(n, seed)[0]
     if np.isfinite(recent).sum() < week or paths.shape[1] < 2 * week or np.nanmean(recent) <= 0:
         return
     now = float(np.nanmean(recent) * day)

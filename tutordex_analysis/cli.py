@@ -1,0 +1,285 @@
+"""The command `tutordex-analysis`: asks, and prints. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tutordex_analysis import __version__, cli_catalogue
+from tutordex_analysis.console import Json, examples, fail, progress, show_table
+from tutordex_analysis.errors import AnalysisError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help="Forecasts from Prometheus history, handed back as reports and metrics.\n\n"
+    "Settings: tutordex.toml in this folder, or TUTORDEX_… in the environment (docs/settings.md).",
+)
+app.add_typer(cli_catalogue.app, name="catalogue")
+
+SourceOption = Annotated[str, typer.Option("--source", "--url", help="URL of a Prometheus, or folder of an archive.")]
+AsOf = Annotated[str, typer.Option(help='A past moment, like "2026-03-01T08:00+08:00".')]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    ctx.obj = debug
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command(
+    epilog=examples(
+        "pull",
+        "pull posts_seen queue_pending --step 1h --since 90d",
+        "pull --refill 2026-03-01T00:00Z 2026-03-02T00:00Z",
+    )
+)
+def pull(
+    signals: Annotated[list[str] | None, typer.Argument(help="Names of signals; none for all.")] = None,
+    source: SourceOption = "",
+    step: Annotated[str, typer.Option(help="Grid of what is kept.")] = "5m",
+    since: Annotated[str, typer.Option(help="How far back the first pull goes.")] = "15d",
+    refill: Annotated[tuple[str, str] | None, typer.Option(metavar="FROM TO", help="Ask this stretch again.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Folder of archives; that of the settings when left out.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="How this archive is made, kept in its manifest.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Bring the archive up to date with the server."""
+    from tutordex_analysis import catalogue_file
+    from tutordex_analysis.settings import load
+    from tutordex_analysis.source import pull as pulling
+    from tutordex_analysis.source.connect import server_of
+
+    settings = load()
+    url = source or settings.prometheus_url
+    if not url:
+        raise typer.BadParameter("name a server: --url http://host:9090, or prometheus_url in tutordex.toml")
+    own = catalogue_file.load(settings.catalogue) if settings.catalogue else None
+    server = server_of(url, settings, own)
+    known = server.catalogue
+    chosen = [known.signal(name) for name in signals or known.signals]
+    with progress("pulling") as show:
+        result = pulling.pull(
+            server,
+            (archive or settings.archive) / settings.source_name,
+            {signal.name: signal.parts for signal in chosen},
+            step=step,
+            since=since,
+            refill=refill,
+            now=server.now(),
+            on_progress=show,
+            note=note,
+        )
+    show_table(result.table, as_json=as_json)
+    if result.failed:
+        fail("some signals could not be pulled; the others were, and the next pull asks for the rest")
+
+
+@app.command(
+    epilog=examples(
+        "report capacity",
+        "report --all",
+        "report capacity --url http://any-prometheus:9090",
+        "report capacity -p horizon=30d --as-of 2026-11-01T00:00Z",
+    )
+)
+def report(
+    names: Annotated[list[str] | None, typer.Argument(help="Questions, such as capacity.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every question.")] = False,
+    source: SourceOption = "",
+    output: Annotated[Path | None, typer.Option(help="Folder of the pages.")] = None,
+    notebooks: Annotated[Path | None, typer.Option(help="Folder of the notebooks.")] = None,
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE")] = None,
+    as_of: AsOf = "",
+    timeout: Annotated[float, typer.Option(help="Seconds for each notebook.")] = 1800,
+) -> None:
+    """Run notebooks and make their pages and the overview."""
+    import pandas as pd
+
+    from tutordex_analysis import weekly
+    from tutordex_analysis.notebook import shipped
+    from tutordex_analysis.settings import load
+
+    if bool(names) == every:
+        raise typer.BadParameter("name the questions, or say --all")
+    settings = load()
+    folder = output or settings.reports
+    with progress("reporting") as show:
+        run = weekly.report(
+            names or [],
+            notebooks=notebooks or shipped(),
+            output=folder,
+            now=pd.Timestamp.now("UTC"),
+            parameters=dict(_pair(one) for one in parameter or []),
+            source_uri=source,
+            as_of=as_of,
+            timeout=timeout,
+            progress=lambda name, cell, cells: show(cell, cells, name),
+        )
+    print(run.sentence, file=sys.stderr)
+    if run.failed:
+        raise typer.Exit(1)
+    print(f"look at {folder / 'index.html'}")
+
+
+@app.command(
+    epilog=examples(
+        "publish",
+        "publish --serve",
+        "publish --textfile /var/lib/node_exporter",
+        "publish --source data/sample --as-of newest --output metrics.prom",
+    )
+)
+def publish(
+    source: SourceOption = "",
+    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    textfile: Annotated[Path | None, typer.Option(help="Folder of node_exporter's textfile collector.")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the file, and renew it every hour.")] = False,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9877,
+    validity: Annotated[str, typer.Option(help="How old the data may be.")] = "3h",
+    as_of: Annotated[str, typer.Option(help='A past moment to demonstrate, or "newest".')] = "",
+    as_json: Json = False,
+) -> None:
+    """Compute forecasts and breach dates, and write or serve them as metrics."""
+    import pandas as pd
+
+    from tutordex_analysis import publish as publishing
+    from tutordex_analysis.settings import load
+    from tutordex_analysis.sink import serve as serving
+    from tutordex_analysis.sink import textfile as files
+    from tutordex_analysis.source.connect import connect
+
+    path = output or load().reports / "metrics.prom"
+    where = connect(source)
+
+    def renew() -> publishing.Publication:
+        made = publishing.publication(where, now=pd.Timestamp.now("UTC"), validity=validity, as_of=as_of)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(made.text, path)
+        if textfile is not None:
+            files.write_textfile(made.text, textfile)
+        return made
+
+    if serve:
+        print("add this under scrape_configs: in prometheus.yml\n" + serving.scrape_job(host, port), flush=True)
+        with publishing.renewed(renew, every_seconds=3600, on_error=lambda error: print(error, file=sys.stderr)):
+            serving.serve(path, validity=validity, host=host, port=port, ready=lambda url: print(url, flush=True))
+        return
+    made = renew()
+    show_table(made.families, as_json=as_json)
+    print(f"{path} speaks of {made.at:%Y-%m-%d %H:%M} UTC; data to {made.data_end:%Y-%m-%d %H:%M}", file=sys.stderr)
+
+
+@app.command(
+    epilog=examples(
+        "simulate world --days 35", "simulate world --days 120 --size sample --end 2026-11-15T16:00Z --seed 7"
+    )
+)
+def simulate(
+    output: Annotated[Path, typer.Argument(help="Folder of the OpenMetrics files and truth.json.")],
+    days: Annotated[int, typer.Option(help="Length.")] = 35,
+    end: Annotated[str, typer.Option(help="Last moment; now when left out.")] = "",
+    step: Annotated[str, typer.Option(help="Scrape interval.")] = "120s",
+    size: Annotated[str, typer.Option(help="test (about 150 series) or sample (about 600).")] = "test",
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
+    clean: Annotated[bool, typer.Option("--clean", help="Without incidents.")] = False,
+) -> None:
+    """Write what the stack would expose, as OpenMetrics for promtool, with the truth beside it."""
+    import pandas as pd
+
+    from tutordex_analysis.frame import instant
+    from tutordex_analysis.source import simulator
+
+    last = instant(end) if end else pd.Timestamp.now("UTC")
+    world = simulator.World.ending(last, days=days, step=step, size=size, seed=seed, incidents=not clean)
+    with progress("simulating") as show:
+        simulator.simulate(world, output, on_progress=show)
+    print(
+        f"promtool tsdb create-blocks-from openmetrics --max-block-duration=240h FILE DATA, for each file in {output}"
+    )
+
+
+@app.command(epilog=examples("doctor", "doctor --url http://127.0.0.1:9090 --json"))
+def doctor(source: SourceOption = "", as_json: Json = False) -> None:
+    """Say what is reachable, stale and missing."""
+    import pandas as pd
+
+    from tutordex_analysis.settings import load
+    from tutordex_analysis.source import doctor as doctors
+
+    found = doctors.examine(source, settings=load(), now=pd.Timestamp.now("UTC"))
+    show_table(found.table, as_json=as_json)
+    if not as_json:
+        for line in found.sentences:
+            print(line)
+    if found.failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=examples("schedule systemd --output units", "schedule cron"))
+def schedule(
+    kind: Annotated[str, typer.Argument(help="systemd or cron.")],
+    output: Annotated[Path | None, typer.Option(help="Folder to write the units into; printed when left out.")] = None,
+    user: Annotated[str, typer.Option(help="User of a system service; empty for units of your own.")] = "",
+) -> None:
+    """Print units that pull every hour, report every week and publish all the time."""
+    from tutordex_analysis import schedule as schedules
+    from tutordex_analysis.settings import load
+
+    here = schedules.here(folder=Path.cwd(), output=load().reports, user=user)
+    if kind == "cron":
+        print(schedules.cron(here), end="")
+        return
+    if kind != "systemd":
+        raise typer.BadParameter(f"{kind!r} is neither systemd nor cron")
+    units = schedules.systemd(here)
+    for name, text in units.items():
+        if output is None:
+            print(text)
+        else:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / name).write_text(text, encoding="utf-8")
+    for line in schedules.complaints(units, user=not user):
+        print(line, file=sys.stderr)
+
+
+def main() -> None:
+    """Runs a command; a user's mistake is one sentence and exit code 1, or 2 for bad usage."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app()
+    except AnalysisError as error:
+        if debug:
+            raise
+        fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        if debug:
+            raise
+        fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--parameter")
+    return name.strip(), value
