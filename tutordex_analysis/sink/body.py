@@ -85,6 +85,7 @@ def sanitise(html: str) -> str:
     cleaner = bleach.Cleaner(
         tags=_TAGS, attributes=_allowed, protocols={"http", "https", "mailto", "data"}, strip=True, strip_comments=True
     )
+    cleaner.serializer.use_best_quote_char = False  # between single quotes bleach 6 escapes "&amp;" a second time
     return str(cleaner.clean(html))
 
 
