@@ -23,7 +23,6 @@ from tutordex_analysis.frame import Span, duration
 from tutordex_analysis.sink.exposition import CONTENT_TYPE, GENERATED
 
 HOST, PORT = "127.0.0.1", 9877
-_DEADLINE_SECONDS = 10.0  # for one whole request; Prometheus gives up after as long
 _MOST_AT_ONCE = 16
 _SKEW_SECONDS = 60.0
 _STAMP = re.compile(rf'^{GENERATED}\{{family="([^"]*)"\}} (\d+(?:\.\d+)?)$')
@@ -70,8 +69,11 @@ def server(
     host: str = HOST,
     port: int = PORT,
     clock: Callable[[], float] = time.time,
+    deadline: Span = "10s",
 ) -> ThreadingHTTPServer:
     """A bound server of that file, not yet answering; port 0 takes a free one.
+
+    A request that is not done by its deadline is cut off; 10 s is when Prometheus gives up too.
 
     Raises:
         PublishRefused: The address cannot be used, for example since another program listens there.
@@ -87,6 +89,7 @@ def server(
 
     class Handler(_Handler):
         metrics = staticmethod(text)
+        deadline_seconds = duration(deadline).total_seconds()
 
     class Server(_Server):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -142,6 +145,7 @@ def scrape_job(host: str = HOST, port: int = PORT) -> str:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 4 * _MOST_AT_ONCE
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self._free = threading.BoundedSemaphore(_MOST_AT_ONCE)
@@ -166,10 +170,11 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "tutordex-analysis", ""
     metrics: Callable[[], str]
+    deadline_seconds: float
 
     def handle(self) -> None:
         """One request, which ends at the deadline however slowly the client sends or reads."""
-        watch = threading.Timer(_DEADLINE_SECONDS, _hang_up, [self.connection])
+        watch = threading.Timer(self.deadline_seconds, _hang_up, [self.connection])
         watch.daemon = True
         watch.start()
         try:
