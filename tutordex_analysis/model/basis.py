@@ -14,8 +14,7 @@ CYCLES = 3  # a season is a term only when the history holds this many
 YEAR = 360  # days; a season this long needs two cycles only, more than anyone keeps
 KNOTS = 25  # changepoints over the history, as many as Prophet has
 _HARMONICS = 12  # of the shortest season; as fast as a twelfth of it
-_LONG_HARMONICS = 10  # of a season more than ten times the next shorter one
-_FEWEST_ROWS = 3  # rows of history for each column
+_LONG_HARMONICS = 10  # of the longer ones
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,9 +90,7 @@ def _seasons(t: Floats, n: int, season_lengths: Sequence[int]) -> list[tuple[str
     taken: set[int] = set()
     usable = terms(n, season_lengths)
     for i, m in enumerate(usable):
-        ratio = m / usable[i - 1] if i else 1.0
-        most = int(_HARMONICS * m / usable[0]) if ratio <= 10 else _LONG_HARMONICS
-        most = min(most, m // 2, max((n // _FEWEST_ROWS - 2 * len(taken)) // 2, 1))
+        most = min(_HARMONICS if i == 0 else _LONG_HARMONICS, m // 2)
         for j in range(1, most + 1):
             frequency = round(1e9 * j / m)
             if frequency in taken:

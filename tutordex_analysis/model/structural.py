@@ -1,68 +1,137 @@
-"""The batched structural model: trend with changepoints, seasons, holidays and a short memory, for all series at once.
+"""The batched structural model: trend with changepoints, seasons, holidays and errors with a memory, for all series.
 
-y = x'b + e, with the same columns x for every series, e an autoregression of order one, and a Gaussian prior on b. What
-the prior and the memory are is chosen for each series by its marginal likelihood over a small table of settings;
-the factors of a setting serve all series. Gaps and outliers become pseudo-data (expectation-maximisation), so no
-series needs weights of its own.
+y = x'b + e. The columns x are the same for every series; b has a Gaussian prior; e is `noise.Noise`. Which prior and
+which noise is chosen for each series by marginal likelihood over a small table of settings. The factors of a setting
+serve all series, since gaps and outliers become pseudo-data (expectation-maximisation) and no series needs weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import basis as bases
+from tutordex_analysis.model import pseudo
 from tutordex_analysis.model.basis import Basis
 from tutordex_analysis.model.calendar import regressors
 from tutordex_analysis.model.naive import MAD_TO_SD, median
+from tutordex_analysis.model.noise import Noise
+from tutordex_analysis.model.score import mean
 
 BLOCK = 64  # rows of one matrix product: always the same, so that a series' numbers do not depend on its neighbours
-MEMORY = (0.0, 0.4, 0.7, 0.85, 0.93, 0.97, 0.99)
-KNOT = (0.0, 1.0, 4.0)
-SLOPE = (0.0, 30.0)
-SEASON = (1.0, 8.0)
-CROSS = (0.02, 0.2, 1.0)
-ROUNDS = 3
-_CLIP = 4.0
+CHUNK = 1024  # series held at once, which bounds the memory
+ROUNDS = 2  # of pseudo-data
+MEMORY = (0.0, 0.4, 0.7, 0.9, 0.97)
+ECHO = (0.3, 0.6, 0.9)
+_NONE = 1e-3  # prior standard deviation of what a setting leaves out
+_LEVEL, _HOLIDAY = (
+    100.0,
+    3.0,
+)  # prior standard deviations: no opinion on the level; a holiday is an effect of noise size
+_CROSS = 0.3  # a longer season's own harmonics against the first season's
+_FLOOR = 1e-12  # least share of a series' variance that is noise, for the logarithm
 
 
 @dataclass(frozen=True)
-class Setting:
-    memory: float
-    knot: float
+class Prior:
+    """Standard deviations of the coefficients of each family, in those of an error."""
+
     slope: float
+    knot: float
     season: float
-    cross: float
 
 
-@dataclass(frozen=True, eq=False)
-class Solver:
-    setting: Setting
-    inverse: Floats  # (p, p)
-    constant: float  # log-determinants
-    spread2: Floats  # (horizon,) coefficient and future trend variance
+PRIORS = tuple(
+    Prior(slope, knot, season)
+    for slope, knot in ((_NONE, _NONE), (30.0, _NONE), (30.0, 1.0), (30.0, 4.0))
+    for season in (1.0, 8.0)
+)
 
 
-def structural(y, *, ds, horizon, season_lengths, quantiles, calendar=None, tz="UTC", changepoints=True):
-    n = y.shape[1]
-    step = ds[1] - ds[0]
-    table = None
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Solver:
+    """One setting, factored.
+
+    Attributes:
+        inverse: Covariance of the coefficients, shape (p, p), in squared innovations.
+        log_density: Terms of the marginal likelihood that are the same for all series.
+        spread: Variance ahead from what is not known of the coefficients and from changes of slope to come, (horizon,).
+    """
+
+    inverse: Floats
+    log_density: float
+    spread: Floats
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Fit:
+    """The best setting of each series so far; every array's first axis is the series.
+
+    Attributes:
+        likelihood: Logarithm of the marginal likelihood.
+        noise: Place of the noise in the table.
+        coefficients: Shape (n_series, p).
+        variance: Of the innovations.
+        spread: As in `_Solver`, shape (n_series, horizon).
+    """
+
+    likelihood: Floats
+    noise: npt.NDArray[np.int64]
+    coefficients: Floats
+    variance: Floats
+    spread: Floats
+
+
+def structural(
+    y: Floats,
+    *,
+    ds: pd.DatetimeIndex,
+    horizon: int,
+    season_lengths: Sequence[int],
+    quantiles: Sequence[float],
+    calendar: str | None = None,
+    tz: str = "UTC",
+    changepoints: bool = True,
+) -> Floats:
+    """Trend, seasons, holidays and the memory of errors, with bands in closed form.
+
+    A change of slope wears off over a sixth of the history and what lasts is the slope of the whole history,
+    so a steady growth goes on and last week's climb does not. The band holds the noise, what is not known of the
+    coefficients, and changes of slope yet to come, so it widens with the horizon.
+
+    Args:
+        y: Histories, shape (n_series, n), NaN where there is a gap.
+        ds: Instants of the history, UTC, shape (n,), n >= 2.
+        horizon: Steps ahead.
+        season_lengths: Seasons in steps; one with fewer than three cycles in `n` is left out.
+        quantiles: Levels, rising.
+        calendar: Holidays country code, or None.
+        tz: Zone of the civil day, for holidays.
+        changepoints: Whether the slope may change.
+
+    Returns:
+        Quantiles, shape (n_series, horizon, n_quantiles); NaN for a series without a reading.
+    """
+    n, step = y.shape[1], ds[1] - ds[0]
+    holidays = None
     if calendar is not None:
-        table = regressors(
-            ds.append(ds[-1] + step * pd.RangeIndex(1, horizon + 1)), n_history=n, step=step, calendar=calendar, tz=tz
-        )
-    basis = bases.make(n, horizon, season_lengths=season_lengths, holidays=table, changepoints=changepoints)
-    solvers = _solvers(basis)
+        whole = ds.append(ds[-1] + step * pd.RangeIndex(1, horizon + 1))
+        holidays = regressors(whole, n_history=n, step=step, calendar=calendar, tz=tz)
+    basis = bases.make(n, horizon, season_lengths=season_lengths, holidays=holidays, changepoints=changepoints)
     lags = bases.terms(n, season_lengths)
-    return np.concatenate(
-        [_block(y[i : i + BLOCK], basis, solvers, np.asarray(quantiles), lags) for i in range(0, len(y), BLOCK)]
-    )
+    noises = [
+        Noise(memory, echo, lag) for memory in MEMORY for echo, lag in [(0.0, 0), *((e, m) for e in ECHO for m in lags)]
+    ]
+    priors = [one for one in PRIORS if (changepoints or one.knot == _NONE) and (lags or one.season == PRIORS[0].season)]
+    chunks = [_chunk(y[i : i + CHUNK], basis, noises, priors, max(lags, default=1)) for i in range(0, len(y), CHUNK)]
+    centre, sd = (np.concatenate(part)[:, :, None] for part in zip(*chunks, strict=True))
+    return centre + sd * ndtri(np.asarray(quantiles))
 
 
 def straight_line(
@@ -88,143 +157,125 @@ def straight_line(
     )
 
 
-def _solvers(basis: Basis) -> list[Solver]:
-    x, n = basis.history, basis.n
-    gram = x.T @ x
-    lag = x[1:].T @ x[:-1]
-    lag = lag + lag.T
-    ends = np.outer(x[0], x[0]) + np.outer(x[-1], x[-1])
-    families = set(basis.family)
-    out = []
-    for phi, knot, slope, season, cross in product(MEMORY, KNOT, SLOPE, SEASON, CROSS):
-        if (
-            (knot and not slope)
-            or ("cross" not in families and cross != CROSS[0])
-            or ("season" not in families and season != SEASON[0])
-        ):
-            continue
-        stat = 1 / np.sqrt(1 - phi**2)
-        size = basis.size * np.select(
-            [basis.family == f for f in ("level", "slope", "knot", "season", "cross", "holiday")],
-            [100.0 * stat, (slope or 1e-3) * stat, (knot or 1e-3) * stat, season * stat, cross * stat, 3.0],
-        )
-        precision = 1 / size**2
-        s = (1 + phi**2) * gram - phi * lag - phi**2 * ends
-        s[np.diag_indices_from(s)] += precision
-        inverse = np.linalg.inv(s)
-        inverse = (inverse + inverse.T) / 2
-        constant = (
-            -np.log(np.diag(np.linalg.cholesky(s))).sum() + 0.5 * np.log(precision).sum() + 0.5 * np.log(1 - phi**2)
-        )
-        h = len(basis.x) - n
-        ahead = basis.ahead - phi ** np.arange(1, h + 1)[:, None] * x[-1]
-        spread2 = ((ahead @ inverse) * ahead).sum(axis=1)
-        if knot:
-            spread2 = spread2 + ((knot * stat) ** 2 * basis.future_knots**2).sum(axis=0)
-        out.append(Solver(Setting(phi, knot, slope, season, cross), inverse, constant, spread2))
-    return out
-
-
-def _block(y, basis, solvers, quantiles, lags):
-    rows = len(y)
-    full = np.zeros((BLOCK, y.shape[1]))
-    full[:rows] = y
-    there = ~np.isnan(full)
-    centre = median(full)
-    scale = MAD_TO_SD * median(np.abs(full - centre[:, None]))
-    sd = np.sqrt(np.nanmean((full - centre[:, None]) ** 2, axis=1))
-    scale = np.where(scale > 0.05 * sd, scale, sd)
-    scale = np.where(scale > 0, scale, 1.0)
-    z = (full - centre[:, None]) / scale[:, None]
-    z = _first_fill(z, lags)
-    n_there = np.maximum(there.sum(axis=1), 2)
-    work = z
+def _chunk(
+    y: Floats, basis: Basis, noises: Sequence[Noise], priors: Sequence[Prior], season: int
+) -> tuple[Floats, Floats]:
+    """Mean and standard deviation ahead of some series, each of shape (n_series, horizon)."""
+    rows = -(-len(y) // BLOCK) * BLOCK
+    padded = np.zeros((rows, y.shape[1]))
+    padded[: len(y)] = y
+    centre, scale = _units(padded)
+    z = (padded - centre) / scale
+    readings = np.maximum((~np.isnan(z)).sum(axis=1), 2)
+    memory = np.array([one.memory for one in noises])
+    work = pseudo.first(z, season=season)
+    fit = _search(work, readings, basis, noises, priors)
     for _ in range(ROUNDS):
-        choice, theta, sigma2 = _evidence(work, basis, solvers, n_there)
-        phi = np.array([s.setting.memory for s in solvers])[choice]
-        fitted = theta @ basis.history.T
-        work = _pseudo(z, fitted, there, phi)
-    choice, theta, sigma2 = _evidence(work, basis, solvers, n_there)
-    phi = np.array([s.setting.memory for s in solvers])[choice]
-    fitted = theta @ basis.history.T
-    residual = work - fitted
-    h = len(basis.ahead)
-    k = np.arange(1, h + 1)
-    mean = theta @ basis.ahead.T + residual[:, -1:] * phi[:, None] ** k
-    stale = there[:, ::-1].argmax(axis=1)
-    noise2 = (1 - phi[:, None] ** (2 * (k + stale[:, None]))) / (1 - phi[:, None] ** 2)
-    spread2 = np.stack([s.spread2 for s in solvers])[choice]
-    sd = np.sqrt(sigma2[:, None] * (noise2 + spread2))
-    shape = ndtri(quantiles)
-    q = mean[:, :, None] + sd[:, :, None] * shape
-    q = centre[:, None, None] + scale[:, None, None] * q
-    structural.debug = [solvers[c].setting for c in choice[:rows]]
-    return q[:rows]
+        work = pseudo.update(z, _fitted(fit, basis.history), memory=memory[fit.noise])
+        fit = _search(work, readings, basis, noises, priors)
+    ahead, noise_variance = _carried(fit, work - _fitted(fit, basis.history), np.isnan(z), noises, len(basis.ahead))
+    ahead += _fitted(fit, basis.ahead)
+    sd = np.sqrt(fit.variance[:, None] * (noise_variance + fit.spread))
+    return (centre + scale * ahead)[: len(y)], (scale * sd)[: len(y)]
 
 
-def _evidence(work, basis, solvers, n_there):
-    x = basis.history
-    xy = (work @ x).T  # (p, rows)
-    both = np.zeros_like(work)
-    both[:, 1:] += work[:, :-1]
-    both[:, :-1] += work[:, 1:]
-    xlag = (both @ x).T
-    ends = np.outer(x[0], work[:, 0]) + np.outer(x[-1], work[:, -1])
-    yy = (work**2).sum(axis=1)
-    ylag = 2 * (work[:, 1:] * work[:, :-1]).sum(axis=1)
-    yends = work[:, 0] ** 2 + work[:, -1] ** 2
-    best = np.full(len(work), -np.inf)
-    choice = np.zeros(len(work), int)
-    theta = np.zeros((len(work), x.shape[1]))
-    sigma2 = np.zeros(len(work))
-    for i, s in enumerate(solvers):
-        phi = s.setting.memory
-        b = (1 + phi**2) * xy - phi * xlag - phi**2 * ends
-        q0 = (1 + phi**2) * yy - phi * ylag - phi**2 * yends
-        coef = s.inverse @ b
-        q = np.maximum(q0 - (b * coef).sum(axis=0), 1e-9 * np.maximum(yy, 1e-9))
-        ll = s.constant - n_there / 2 * np.log(q / n_there)
-        better = ll > best
-        best = np.where(better, ll, best)
-        choice[better] = i
-        theta[better] = coef.T[better]
-        sigma2[better] = (q / n_there)[better]
-    return choice, theta, sigma2
+def _units(y: Floats) -> tuple[Floats, Floats]:
+    """Centre and size of each row, robust unless most of the row is one value; shape (n_series, 1)."""
+    centre = median(y)[:, None]
+    sd = np.sqrt(mean((y - centre) ** 2))
+    scale = MAD_TO_SD * median(np.abs(y - centre))
+    scale = np.where(scale > sd / 20, scale, sd)
+    return centre, np.where(scale > 0, scale, 1.0)[:, None]
 
 
-def _pseudo(z, fitted, there, phi):
-    residual = np.where(there, z - fitted, np.nan)
-    limit = _CLIP * MAD_TO_SD * median(np.abs(residual))
-    mean_abs = np.nanmean(np.abs(residual), axis=1)
-    limit = np.maximum(limit, 4 * mean_abs)[:, None]
-    residual = np.clip(residual, -limit, limit)
-    return fitted + _bridge(residual, there, phi)
+def _search(work: Floats, readings: Floats, basis: Basis, noises: Sequence[Noise], priors: Sequence[Prior]) -> _Fit:
+    """The most likely setting of each series and its coefficients."""
+    rows, horizon = len(work), len(basis.ahead)
+    best = _Fit(
+        likelihood=np.full(rows, -np.inf),
+        noise=np.zeros(rows, dtype=np.int64),
+        coefficients=np.zeros((rows, basis.x.shape[1])),
+        variance=np.zeros(rows),
+        spread=np.zeros((rows, horizon)),
+    )
+    blocks = [np.ascontiguousarray(work[i : i + BLOCK].T) for i in range(0, rows, BLOCK)]
+    for place, noise in enumerate(noises):
+        white = noise.whiten(basis.history)
+        turned = np.ascontiguousarray(noise.whiten_transposed(white).T)
+        sums = [(turned @ block, (noise.whiten(block) ** 2).sum(axis=0), (block**2).sum(axis=0)) for block in blocks]
+        for solver in _solvers(basis, noise, white, priors):
+            for i, (moments, total, plain) in enumerate(sums):
+                _improve(best, slice(i * BLOCK, (i + 1) * BLOCK), place, solver, moments, total, plain, readings)
+    return best
 
 
-def _bridge(residual, there, phi):
-    """Expected residual in a gap of an AR(1)."""
-    n = residual.shape[1]
-    at = np.arange(n)
-    before = np.maximum.accumulate(np.where(there, at, -1), axis=1)
-    after = n - 1 - np.maximum.accumulate(np.where(there[:, ::-1], at, -1), axis=1)[:, ::-1]
-    a = np.where(before >= 0, np.take_along_axis(residual, np.maximum(before, 0), axis=1), 0.0)
-    b = np.where(after < n, np.take_along_axis(residual, np.minimum(after, n - 1), axis=1), 0.0)
-    d1 = np.where(before >= 0, at - before, 10**6)
-    d2 = np.where(after < n, after - at, 10**6)
-    p = phi[:, None]
-    wa, wb = p**d1, p**d2
-    bottom = 1 - (wa * wb) ** 2
-    filled = (wa * (1 - wb**2) * a + wb * (1 - wa**2) * b) / np.where(bottom > 0, bottom, 1.0)
-    return np.where(there, residual, filled)
+def _improve(
+    best: _Fit,
+    rows: slice,
+    place: int,
+    solver: _Solver,
+    moments: Floats,
+    total: Floats,
+    plain: Floats,
+    readings: Floats,
+) -> None:
+    """Puts a setting in place of the best so far where it is more likely."""
+    coefficients = solver.inverse @ moments
+    left = np.maximum(total - (moments * coefficients).sum(axis=0), _FLOOR * plain)
+    variance = left / readings[rows]
+    log_variance = np.log(np.where(variance > 0, variance, 1.0))
+    likelihood = solver.log_density - readings[rows] / 2 * log_variance
+    better = likelihood > best.likelihood[rows]
+    best.likelihood[rows][better] = likelihood[better]
+    best.noise[rows][better] = place
+    best.coefficients[rows][better] = coefficients.T[better]
+    best.variance[rows][better] = variance[better]
+    best.spread[rows][better] = solver.spread
 
 
-def _first_fill(z, lags):
-    """Gaps get the median of their phase."""
-    m = lags[-1] if lags else 1
-    if not np.isnan(z).any():
-        return z
-    cycles = -(-z.shape[1] // m)
-    padded = np.full((len(z), cycles * m), np.nan)
-    padded[:, : z.shape[1]] = z
-    phase = median(np.swapaxes(padded.reshape(len(z), cycles, m), 1, 2).reshape(-1, cycles)).reshape(len(z), m)
-    return np.where(np.isnan(z), np.nan_to_num(np.tile(phase, cycles)[:, : z.shape[1]]), z)
+def _solvers(basis: Basis, noise: Noise, white: Floats, priors: Sequence[Prior]) -> Iterator[_Solver]:
+    """The settings of one noise, factored."""
+    gram = white.T @ white
+    ahead = basis.ahead - noise.expected(basis.history, len(basis.ahead))
+    for prior in priors:
+        sizes = {
+            "level": _LEVEL,
+            "slope": prior.slope,
+            "knot": prior.knot,
+            "season": prior.season,
+            "cross": _CROSS * prior.season,
+            "holiday": _HOLIDAY,
+        }
+        size = noise.spread * basis.size * np.array([sizes[str(one)] for one in basis.family])
+        matrix = gram + np.diag(size**-2)
+        inverse = np.linalg.inv(matrix)
+        inverse = (inverse + inverse.T) / 2
+        to_come = (noise.spread * prior.knot) ** 2 * (basis.future_knots**2).sum(axis=0)
+        yield _Solver(
+            inverse=inverse,
+            log_density=noise.log_density
+            - float(np.log(np.diag(np.linalg.cholesky(matrix))).sum())
+            - float(np.log(size).sum()),
+            spread=((ahead @ inverse) * ahead).sum(axis=1) + to_come,
+        )
+
+
+def _fitted(fit: _Fit, x: Floats) -> Floats:
+    """What the columns explain, shape (n_series, len(x)), in products of one shape."""
+    turned = np.ascontiguousarray(x.T)
+    return np.concatenate([fit.coefficients[i : i + BLOCK] @ turned for i in range(0, len(fit.coefficients), BLOCK)])
+
+
+def _carried(
+    fit: _Fit, errors: Floats, gone: npt.NDArray[np.bool_], noises: Sequence[Noise], horizon: int
+) -> tuple[Floats, Floats]:
+    """What the last errors leave to expect, and the variance of the innovations to come; older ends know less."""
+    ahead, variance = np.zeros((len(errors), horizon)), np.zeros((len(errors), horizon))
+    age = (~gone)[:, ::-1].argmax(axis=1)
+    for place, noise in enumerate(noises):
+        rows = np.flatnonzero(fit.noise == place)
+        if len(rows):
+            power = np.cumsum(noise.response(horizon + int(age[rows].max())) ** 2)
+            variance[rows] = power[np.arange(horizon) + age[rows, None]]
+            ahead[rows] = noise.expected(np.ascontiguousarray(errors[rows].T), horizon).T
+    return ahead, variance
