@@ -36,7 +36,7 @@ class MemorySource:
         values = {name: one for name, one in values.items() if not np.isnan(one).all()}
         if not values:
             return frames.empty()
-        labels = [{"__name__": "m", "job": name} for name in values]
+        labels = [{"__name__": "m", **({"job": name} if name else {})} for name in values]
         return frames.build(np.stack(list(values.values())), labels, time_range)
 
 

@@ -235,9 +235,12 @@ class ArchiveSource:
         return [step for step in self.steps() if all(self._held(part, step) is not None for part in spec.parts)]
 
     def _coverage(self, spec: Signal, step: pd.Timedelta, time_range: TimeRange) -> int:
+        """Milliseconds of the instants that reading needs, of all parts: those in (t - step of the range, t]."""
+        early = time_range.step - step
+        fine = TimeRange(time_range.start - early, time_range.end - early, step)
         entries = [self._held(part, step) for part in spec.parts]
         return sum(
-            _covered(one, time_range) + sum(_covered(old, time_range) for old in self._replaced(one))
+            _covered(one, fine) + sum(_covered(old, fine) for old in self._replaced(one))
             for one in entries
             if one is not None
         )
