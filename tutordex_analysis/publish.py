@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tutordex_analysis.errors import AnalysisError, PublishRefused
-from tutordex_analysis.frame import Instant, Span, TimeRange, duration, floor, instant
+from tutordex_analysis.errors import AnalysisError
+from tutordex_analysis.frame import Instant, Span, instant
 from tutordex_analysis.question import capacity
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
-from tutordex_analysis.source.connect import Source
+from tutordex_analysis.source.connect import Source, settled
 
 NEWEST = "newest"  # as-of: the moment at which the source's newest sample was settled
 WINDOW = "120d"
@@ -39,25 +39,6 @@ class Publication:
     at: pd.Timestamp
 
 
-def window_of(source: Source, *, as_of: Instant = "", window: Span = WINDOW, step: Span = STEP) -> TimeRange:
-    """The settled history before a moment, or up to the newest sample for "" and "newest".
-
-    Raises:
-        FrameError: `as_of` is not a moment with a zone.
-        PublishRefused: `as_of` is later than the newest settled sample by more than a step.
-    """
-    newest = source.last(window, step=step)
-    if not as_of or as_of == NEWEST:
-        return newest
-    end = floor(as_of, step) + duration(step)
-    if end > newest.end + duration(step):
-        raise PublishRefused(
-            f"as-of {instant(as_of):%Y-%m-%d %H:%M} UTC is after the newest settled sample of {source.uri} "
-            f"({newest.end - newest.step:%Y-%m-%d %H:%M} UTC); choose an earlier moment, or pull first"
-        )
-    return TimeRange(end - duration(window), end, step)
-
-
 def publication(source: Source, *, now: Instant, validity: Span, as_of: Instant = "") -> Publication:
     """Forecasts and breach dates of every catalogued signal that is to be published.
 
@@ -71,7 +52,7 @@ def publication(source: Source, *, now: Instant, validity: Span, as_of: Instant 
         NotEnoughData: Nothing can be forecast.
         PublishRefused: The data are older than the validity, or there are more series than may be published.
     """
-    time_range = window_of(source, as_of=as_of)
+    time_range = settled(source, WINDOW, step=STEP, as_of="" if as_of == NEWEST else as_of)
     catalogue = source.catalogue
     outlook = capacity.outlook(capacity.gather(source, catalogue, time_range), catalogue, horizon=HORIZON)
     moment = instant(now) if not as_of else outlook.at if as_of == NEWEST else instant(as_of)

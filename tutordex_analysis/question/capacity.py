@@ -6,6 +6,7 @@ paths, not the crossing of a median line.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
@@ -148,9 +149,20 @@ class Outlook:
     sufficiency: tuple[Sufficiency, ...]
 
     @property
+    def digest(self) -> str:
+        """Twelve hex digits of all that was read."""
+        each = "".join(frames.digest(one.history) for one in self.resources)
+        return hashlib.sha256(each.encode()).hexdigest()[:12]
+
+    @property
     def dates(self) -> pd.DataFrame:
         """The passages as a table."""
         return pd.DataFrame([asdict(one) for one in self.passages], columns=list(Passage.__dataclass_fields__))
+
+    @property
+    def volumes(self) -> pd.DataFrame:
+        """The growth as a table."""
+        return pd.DataFrame([asdict(one) for one in self.growth], columns=list(Growth.__dataclass_fields__))
 
     @property
     def models(self) -> pd.DataFrame:

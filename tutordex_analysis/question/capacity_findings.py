@@ -9,10 +9,11 @@ import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.question import wording
-from tutordex_analysis.question.capacity import Growth, Outlook, Passage
+from tutordex_analysis.question.capacity import Growth, Outlook, Passage, Resource
 from tutordex_analysis.question.finding import Finding, table
 
 QUESTION = "10_capacity"
+NAIVE = "seasonal_naive"
 LIKELY = 0.1  # under this chance a limit counts as out of reach
 
 
@@ -41,6 +42,28 @@ def headline(outlook: Outlook, catalogue: Catalogue) -> str:
     rest = len({(one.signal, one.where) for one in urgent} - {(first.signal, first.where)})
     more = f" {rest} more {'resource comes' if rest == 1 else 'resources come'} near a limit." if rest else ""
     return sentence(first, catalogue) + more
+
+
+def scorecard(outlook: Outlook) -> tuple[str, ...]:
+    """How the models did against repeating last week, in sentences."""
+    rivals = [score for one in outlook.resources for score in _rivals(one)]
+    if not rivals:
+        return ("No series has history enough yet to test a model against repeating last week.",)
+    won = [ours / naive for ours, naive in rivals if ours < naive]
+    median = f"; where it was used it missed by {100 * (1 - float(np.median(won))):.0f} % less" if won else ""
+    return (
+        f"On the past weeks of {len(rivals)} series a model beat repeating last week on {len(won)}{median}. "
+        "Everywhere else last week is repeated.",
+    )
+
+
+def _rivals(one: Resource) -> Iterator[tuple[float, float]]:
+    """Mean absolute errors of the model used and of the seasonal naive one, for each series with a tournament."""
+    scores = one.forecast.scores
+    for series, model in one.forecast.model.items():
+        mine = scores[scores["unique_id"].astype(str) == str(series)].groupby("model", observed=True)["mase"].mean()
+        if NAIVE in mine.index and model in mine.index:
+            yield float(mine[model]), float(mine[NAIVE])
 
 
 def sentence(one: Passage, catalogue: Catalogue) -> str:

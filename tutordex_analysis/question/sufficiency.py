@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -65,3 +66,20 @@ def sufficiency(signal: Signal, history: pd.DataFrame, *, horizon: pd.Timedelta)
     length = seen.max() - seen.min() + frames.step_of(history)
     reach = min(horizon, max((REACH * length).floor("1D"), DAY))
     return Sufficiency(signal=signal, length=length, horizon=reach, wanted=horizon, start=seen.min())
+
+
+def table(rows: Iterable[Sufficiency]) -> pd.DataFrame:
+    """One row a signal: title, days, can, not_yet, from (UTC; NaT where nothing is missing)."""
+    return pd.DataFrame(
+        [
+            {
+                "title": one.signal.title,
+                "days": one.length / DAY,
+                "can": one.can or one.refused,
+                "not_yet": "; ".join(one.missing),
+                "from": one.complete_from,
+            }
+            for one in rows
+        ],
+        columns=["title", "days", "can", "not_yet", "from"],
+    )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
+import pandas as pd
+
 import tutordex_analysis
 from tutordex_analysis import catalogue_file
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import SourceError
+from tutordex_analysis.frame import Instant, Span, TimeRange, duration, floor, instant
 from tutordex_analysis.settings import Settings, load
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.prometheus import PrometheusSource
@@ -42,6 +45,36 @@ def connect(uri: str | Path = "", *, catalogue: Catalogue | None = None, setting
     if reads_through(known.archive, known.source_name, server.uri):
         return ThroughSource(server, ArchiveSource(known.archive / known.source_name, catalogue=catalogue))
     return server
+
+
+def settled(source: Source, window: Span, *, step: Span = "1h", as_of: Instant = "") -> TimeRange:
+    """The settled history before a moment; before the newest sample for "".
+
+    Args:
+        source: Where it is read.
+        window: Its length.
+        step: Its grid.
+        as_of: A past moment.
+
+    Raises:
+        FrameError: `as_of` is not a moment with a zone.
+        SourceError: `as_of` is later than what is settled there.
+    """
+    newest = source.last(window, step=step)
+    if not as_of:
+        return newest
+    end = floor(as_of, step) + duration(step)
+    if end > newest.end + duration(step):
+        raise SourceError(
+            f"as-of {instant(as_of):%Y-%m-%d %H:%M} UTC is after the newest settled sample of {source.uri} "
+            f"({newest.end - newest.step:%Y-%m-%d %H:%M} UTC); choose an earlier moment, or pull first"
+        )
+    return TimeRange(end - duration(window), end, step)
+
+
+def age(newest: Instant, *, as_of: Instant = "") -> pd.Timedelta:
+    """How old the newest sample is at a moment; now for ""."""
+    return (instant(as_of) if as_of else pd.Timestamp.now("UTC")) - instant(newest)
 
 
 def server_of(url: str, settings: Settings, catalogue: Catalogue | None = None) -> PrometheusSource:

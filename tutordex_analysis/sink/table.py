@@ -1,0 +1,139 @@
+"""Tables of a page: text in its final form, a caption, and the fold-out where the methods are told."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from tutordex_analysis.sink.measure import day_text, value_text
+
+MOST_ROWS = 10
+Column = Callable[[Mapping[str, object]], str]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """A table that notebooks and pages show alike.
+
+    Attributes:
+        frame: Texts only; column names are the headings.
+        caption: What it shows.
+    """
+
+    frame: pd.DataFrame
+    caption: str
+
+    def _repr_html_(self) -> str:
+        body = self.frame.to_html(index=False, border=0, na_rep="–", justify="unset")
+        return body.replace("<thead>", f"<caption>{html.escape(self.caption)}</caption><thead>", 1)
+
+    def __repr__(self) -> str:
+        return f"{self.caption}\n{self.frame.to_string(index=False)}"
+
+
+@dataclass(frozen=True, eq=False)
+class FoldOut:
+    """Tables behind one line, for those who want to know how."""
+
+    title: str
+    tables: Sequence[Table]
+
+    def _repr_html_(self) -> str:
+        inside = "".join(table._repr_html_() for table in self.tables)
+        return f"<details><summary>{html.escape(self.title)}</summary>{inside}</details>"
+
+
+def dates(passages: pd.DataFrame, *, tz: str) -> Table:
+    """When limits are reached: one row a limit, the most probable first, ten at most.
+
+    Args:
+        passages: Columns title, where, level, value, now, unit, p30d, p90d, earliest, likely, latest.
+        tz: Zone of the dates.
+    """
+    columns: dict[str, Column] = {
+        "Resource": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
+        "Limit": lambda r: f"{_value(r, 'value')} ({r['level']})",
+        "Now": lambda r: _value(r, "now"),
+        "Chance in 30 days": lambda r: _chance(r["p30d"]),
+        "Chance in 90 days": lambda r: _chance(r["p90d"]),
+        "Earliest": lambda r: _day(r["earliest"], tz),
+        "Likely": lambda r: _day(r["likely"], tz),
+        "Latest": lambda r: _day(r["latest"], tz),
+    }
+    return _table(passages.head(MOST_ROWS), columns, "When limits are reached; – is beyond what was looked at")
+
+
+def growth(rows: pd.DataFrame) -> Table:
+    """How volumes change: one row a signal.
+
+    Args:
+        rows: Columns title, unit, now, then, change, lower, upper.
+    """
+    columns: dict[str, Column] = {
+        "Volume": lambda r: str(r["title"]),
+        "A day now": lambda r: _value(r, "now"),
+        "A day then": lambda r: _value(r, "then"),
+        "Change": lambda r: _change(r["change"]),
+        "80 % band": lambda r: f"{_change(r['lower'])} to {_change(r['upper'])}",
+    }
+    return _table(rows, columns, "How volumes change until the end of the forecast")
+
+
+def sufficiency(rows: pd.DataFrame, *, tz: str) -> Table:
+    """What each history allows: one row a signal.
+
+    Args:
+        rows: Columns title, days, can, not_yet, from.
+        tz: Zone of the dates.
+    """
+    columns: dict[str, Column] = {
+        "Signal": lambda r: str(r["title"]),
+        "Days of history": lambda r: f"{float(str(r['days'])):.0f}",
+        "Can be said": lambda r: str(r["can"]) or "nothing yet",
+        "Not yet": lambda r: str(r["not_yet"]),
+        "From": lambda r: _day(r["from"], tz),
+    }
+    return _table(rows, columns, "What the history allows")
+
+
+def models(rows: pd.DataFrame) -> Table:
+    """Which model was used for each series, and why.
+
+    Args:
+        rows: Columns signal, where, model, why.
+    """
+    columns: dict[str, Column] = {
+        "Signal": lambda r: f"{r['signal']} ({r['where']})" if r["where"] else str(r["signal"]),
+        "Model": lambda r: str(r["model"]),
+        "Why": lambda r: str(r["why"]),
+    }
+    return _table(rows, columns, "The model of each series")
+
+
+def _table(rows: pd.DataFrame, columns: Mapping[str, Column], caption: str) -> Table:
+    records = [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+    texts = [{name: column(row) for name, column in columns.items()} for row in records]
+    return Table(frame=pd.DataFrame(texts, columns=list(columns)), caption=caption)
+
+
+def _value(row: Mapping[str, object], name: str) -> str:
+    return value_text(float(str(row[name])), str(row["unit"]))
+
+
+def _chance(value: object) -> str:
+    share = float(str(value))
+    if share != share:
+        return "–"
+    return "under 1 %" if share < 0.01 else "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
+
+
+def _change(value: object) -> str:
+    return f"{100 * float(str(value)):+.0f} %".replace("-", "−")
+
+
+def _day(value: object, tz: str) -> str:
+    return day_text(value, ZoneInfo(tz)) if isinstance(value, pd.Timestamp) else "–"
