@@ -299,10 +299,9 @@ def _heat(ax: Axes, table: Floats, unit: str) -> None:
     return None
 
 
-def _no_data(ax: Axes) -> None:
-    ax.text(
-        0.5, 0.5, "no data", transform=ax.transAxes, ha="center", va="center", color=look.QUIET, backgroundcolor="white"
-    )
+def _no_data(ax: Axes, text: str = "no data") -> None:
+    said = "\n".join(textwrap.wrap(plain(text), 60))
+    ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", va="center", backgroundcolor="white")
     if not ax.get_lines():
         ax.set_xticks([])
         ax.set_yticks([])
