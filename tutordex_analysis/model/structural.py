@@ -169,10 +169,10 @@ def _chunk(
     readings = np.maximum((~np.isnan(z)).sum(axis=1), 2)
     memory = np.array([one.memory for one in noises])
     work = pseudo.first(z, season=season)
-    fit = _search(work, readings, basis, noises, priors)
+    fit = _search(work, readings, basis, noises, priors, kept=None)
     for _ in range(ROUNDS):
         work = pseudo.update(z, _fitted(fit, basis.history), memory=memory[fit.noise])
-        fit = _search(work, readings, basis, noises, priors)
+        fit = _search(work, readings, basis, noises, priors, kept=fit.noise)
     ahead, noise_variance = _carried(fit, work - _fitted(fit, basis.history), np.isnan(z), noises, len(basis.ahead))
     ahead += _fitted(fit, basis.ahead)
     sd = np.sqrt(fit.variance[:, None] * (noise_variance + fit.spread))
@@ -188,8 +188,16 @@ def _units(y: Floats) -> tuple[Floats, Floats]:
     return centre, np.where(scale > 0, scale, 1.0)[:, None]
 
 
-def _search(work: Floats, readings: Floats, basis: Basis, noises: Sequence[Noise], priors: Sequence[Prior]) -> _Fit:
-    """The most likely setting of each series and its coefficients."""
+def _search(
+    work: Floats,
+    readings: Floats,
+    basis: Basis,
+    noises: Sequence[Noise],
+    priors: Sequence[Prior],
+    *,
+    kept: npt.NDArray[np.int64] | None,
+) -> _Fit:
+    """The most likely setting of each series and its coefficients; with `kept`, among those of its noise there."""
     rows, horizon = len(work), len(basis.ahead)
     best = _Fit(
         likelihood=np.full(rows, -np.inf),
@@ -198,39 +206,46 @@ def _search(work: Floats, readings: Floats, basis: Basis, noises: Sequence[Noise
         variance=np.zeros(rows),
         spread=np.zeros((rows, horizon)),
     )
-    blocks = [np.ascontiguousarray(work[i : i + BLOCK].T) for i in range(0, rows, BLOCK)]
     for place, noise in enumerate(noises):
+        tried = np.arange(rows) if kept is None else np.flatnonzero(kept == place)
+        if not len(tried):
+            continue
         white = noise.whiten(basis.history)
         turned = np.ascontiguousarray(noise.whiten_transposed(white).T)
-        sums = [(turned @ block, (noise.whiten(block) ** 2).sum(axis=0), (block**2).sum(axis=0)) for block in blocks]
-        for solver in _solvers(basis, noise, white, priors):
-            for i, (moments, total, plain) in enumerate(sums):
-                _improve(best, slice(i * BLOCK, (i + 1) * BLOCK), place, solver, moments, total, plain, readings)
+        solvers = list(_solvers(basis, noise, white, priors))
+        for start in range(0, len(tried), BLOCK):
+            some = tried[start : start + BLOCK]
+            block = np.zeros((work.shape[1], BLOCK))
+            block[:, : len(some)] = work[some].T
+            moments, total = turned @ block, (noise.whiten(block) ** 2).sum(axis=0)
+            least = _FLOOR * (block**2).sum(axis=0)
+            for solver in solvers:
+                _improve(best, some, place, solver, moments, np.maximum(total, least), least, readings[some])
     return best
 
 
 def _improve(
     best: _Fit,
-    rows: slice,
+    rows: npt.NDArray[np.int64],
     place: int,
     solver: _Solver,
     moments: Floats,
     total: Floats,
-    plain: Floats,
+    least: Floats,
     readings: Floats,
 ) -> None:
     """Puts a setting in place of the best so far where it is more likely."""
     coefficients = solver.inverse @ moments
-    left = np.maximum(total - (moments * coefficients).sum(axis=0), _FLOOR * plain)
-    variance = left / readings[rows]
-    log_variance = np.log(np.where(variance > 0, variance, 1.0))
-    likelihood = solver.log_density - readings[rows] / 2 * log_variance
+    left = np.maximum(total - (moments * coefficients).sum(axis=0), least)[: len(rows)]
+    variance = left / readings
+    likelihood = solver.log_density - readings / 2 * np.log(np.where(variance > 0, variance, 1.0))
     better = likelihood > best.likelihood[rows]
-    best.likelihood[rows][better] = likelihood[better]
-    best.noise[rows][better] = place
-    best.coefficients[rows][better] = coefficients.T[better]
-    best.variance[rows][better] = variance[better]
-    best.spread[rows][better] = solver.spread
+    won = rows[better]
+    best.likelihood[won] = likelihood[better]
+    best.noise[won] = place
+    best.coefficients[won] = coefficients[:, : len(rows)][:, better].T
+    best.variance[won] = variance[better]
+    best.spread[won] = solver.spread
 
 
 def _solvers(basis: Basis, noise: Noise, white: Floats, priors: Sequence[Prior]) -> Iterator[_Solver]:
