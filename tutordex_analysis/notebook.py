@@ -36,6 +36,7 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 _KINDS |= {tuple: "a tuple", dict: "a dictionary", type(None): "a plain value"}
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _LONGEST = 600  # characters of an error on a page
+_LATE = "it was stopped because it ran longer than {:g} seconds; pass a longer timeout or less data"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,9 +93,9 @@ def load(name: str, path: Path) -> Notebook:
     content = path.read_bytes()
     try:
         node = nbformat.reads(content.decode(), as_version=4)  # type: ignore[no-untyped-call]
-    except (UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        _, node = nbformat.validator.normalize(node)
+    except Exception as error:  # nbformat falls over broken files in many ways
         raise CatalogueError(f"{path.name} is not a notebook; open it in JupyterLab and save it again") from error
-    _, node = nbformat.validator.normalize(node)
     cells = [cell for cell in node.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(cells) > 1:
         raise CatalogueError(f"{path.name} has {len(cells)} cells tagged parameters; keep one")
@@ -152,7 +153,9 @@ def run(notebook: Notebook, parameters: Mapping[str, Value], *, timeout: float, 
                 on_cell_start=progress.start,
             )
         except Exception as error:  # whatever it was, this notebook failed and the next one should run
-            raise CellFailed(_reason(error, timeout), cell=progress.cell, source=progress.source) from error
+            late = isinstance(error, TimeoutError) or time.monotonic() > progress.deadline
+            reason = _LATE.format(timeout) if late else _reason(error)
+            raise CellFailed(reason, cell=progress.cell, source=progress.source) from error
     return executed
 
 
@@ -183,10 +186,8 @@ class _Progress:
         return max(1, math.ceil(self.deadline - time.monotonic()))
 
 
-def _reason(error: Exception, timeout: float) -> str:
+def _reason(error: Exception) -> str:
     """Why a notebook failed, in one line."""
-    if isinstance(error, TimeoutError):
-        return f"it was stopped because it ran longer than {timeout:g} seconds; pass a longer timeout or less data"
     if isinstance(error, PapermillExecutionError):
         ours = {one.__name__ for one in _family(AnalysisError)}
         text = error.evalue if error.ename in ours else f"{error.ename}: {error.evalue}"

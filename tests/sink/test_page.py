@@ -212,7 +212,9 @@ def test_only_stdout_is_shown_and_the_notebook_is_left_alone():
 
 def test_heading_is_plain_text():
     assert heading(notebook()) == ("Room?", "Who acts: ops.")
-    assert heading(notebook(text="no heading\n\n# Is `x_y` [on](http://a.b)?\n## sub\nIt *is*\ntwo lines.\n\nmore")) == (
+    assert heading(
+        notebook(text="no heading\n\n# Is `x_y` [on](http://a.b)?\n## sub\nIt *is*\ntwo lines.\n\nmore")
+    ) == (
         "Is x_y on?",
         "It is two lines.",
     )

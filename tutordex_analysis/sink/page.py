@@ -101,7 +101,9 @@ def _render(template: str, tz: str, **facts: object) -> str:
         "setting": lambda value: (value or "–") if isinstance(value, str) else repr(value),
         "stale": _stale,
         "moment": instant,
-        "sure": lambda finding: "" if finding["certainty"] is None else f"{finding['certainty']:.0%} sure".replace("%", " %"),
+        "sure": lambda finding: (
+            "" if finding["certainty"] is None else f"{finding['certainty']:.0%} sure".replace("%", " %")
+        ),
         "from_older": lambda finding, latest, good: _older(finding["page"], latest, good, zone),
     }
     return environment.get_template(template).render(facts)
@@ -112,7 +114,7 @@ def span_text(length: pd.Timedelta | float) -> str:
 
     Example:
         >>> span_text(4.2), span_text(pd.Timedelta("42min")), span_text(pd.Timedelta("3h10min")), span_text(2e5)
-        ('4.2 s', '42 min', '3 h 10 min', '2 d 7 h')
+        ('4.2 s', '42 min', '3 h 10 min', '2 d 8 h')
     """
     seconds = length.total_seconds() if isinstance(length, pd.Timedelta) else float(length)
     if seconds < 9.95:
