@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from zoneinfo import ZoneInfo
 
 import matplotlib as mpl
 import numpy as np
@@ -64,7 +65,7 @@ def test_a_value_alone_between_gaps_is_a_dot():
     frame = history()
     frame.loc[[10, 12], "y"] = np.nan
     dots = [one for one in plot.history(frame).figure.axes[0].get_lines() if one.get_marker() == "o"]
-    assert [list(one.get_ydata()) for one in dots] == [[frame["y"][11]]]
+    assert [np.asarray(one.get_ydata()).tolist() for one in dots] == [[frame["y"][11]]]
 
 
 def test_beyond_eight_series_the_largest_are_named_and_the_rest_grey():
@@ -300,4 +301,4 @@ def test_labels_moved_apart_keep_their_order_and_their_distance(n):
     assert np.diff(places) == pytest.approx([0.1] * (n - 1))
     assert max(places) <= 1
     assert scale_of(0.0, "bytes") == (1.0, " B")
-    assert tick_dates(pd.DatetimeIndex([], tz="UTC"), plot.ZoneInfo("UTC")) == []
+    assert tick_dates(pd.DatetimeIndex([], tz="UTC"), ZoneInfo("UTC")) == []

@@ -182,7 +182,7 @@ def test_it_stops_cleanly_on_signals(tmp_path, number):
     )
     command = [sys.executable, "-c", code, str(tmp_path / "m")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        url = process.stdout.readline()
+        url = process.stdout.readline() if process.stdout else ""
         assert url.startswith("http://127.0.0.1:")
         process.send_signal(number)
         out, err = process.communicate(timeout=20)

@@ -121,7 +121,7 @@ def from_forecast(
 
 
 def from_breach(signal: str, breach: Breach, *, limit: str) -> tuple[Family, ...]:
-    """How likely a limit is reached within given times, when, and the limit itself for alerts and panels.
+    """How likely a limit is reached within given times, and when.
 
     Args:
         signal: Name of what is forecast.
@@ -163,15 +163,13 @@ def from_breach(signal: str, breach: Breach, *, limit: str) -> tuple[Family, ...
             "horizon of the forecast.",
             samples=tuple(dates),
         ),
-        Family(
-            name="tutordex_capacity_limit",
-            help="Limit of the signal, in the signal's unit.",
-            samples=tuple(
-                Sample(labels={"signal": signal, **own_labels(str(unique_id)), "limit": limit}, value=float(value))
-                for unique_id, value in breach.limit.items()
-            ),
-        ),
     )
+
+
+def from_limits(signal: str, limits: Mapping[str, float]) -> tuple[Family, ...]:
+    """The limits themselves, by name, so that alerts and panels need not repeat them: `… > on(signal) group_left …`."""
+    samples = tuple(Sample(labels={"signal": signal, "limit": name}, value=one) for name, one in limits.items())
+    return (Family(name="tutordex_capacity_limit", help="Limit of the signal, in the signal's unit.", samples=samples),)
 
 
 def render(
