@@ -7,6 +7,7 @@ it is loaded, and what is wrong is refused with file and line.
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import hashlib
 import zoneinfo
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ COUNTED = (  # nouns of things that are counted
 )
 MEASURED = ("ratio", "seconds", "unix_seconds", "bytes", "bytes_per_second", "per_second", "cores", "celsius", "bool")
 UNITS = (*COUNTED, *MEASURED)  # ratio is a share of one: 0.8 is 80 %
-_RATE_WINDOW = pd.Timedelta("5m")  # the shortest window that holds several scrapes at any usual interval
+_RATE_WINDOW = pd.Timedelta("5m")  # holds several scrapes at any usual interval
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ class Signal(_Spec):
     kind: Literal["count", "ratio", "gauge", "duration"]
     unit: Unit
     counter: Selector | tuple[Selector, ...] | None = None
+    events: str | None = Field(None, pattern=r"^\w+\.\w+$", description="table.column of an events source, for a count")
     metric: Selector | None = None
     combine: Combine | None = Field(None, description="How series that differ in other labels than `by` become one")
     promql: Promql | None = None
@@ -154,12 +156,12 @@ class Signal(_Spec):
     @model_validator(mode="after")
     def _made_of(self) -> Signal:
         needs = {
-            "count": [{"counter"}],
+            "count": [{"counter"}, {"events"}],
             "gauge": [{"metric", "combine"}, {"promql"}],
             "ratio": [{"numerator", "denominator"}],
             "duration": [{"histogram"}],
         }[self.kind]
-        sources = ("counter", "metric", "combine", "promql", "numerator", "denominator", "histogram")
+        sources = ("counter", "events", "metric", "combine", "promql", "numerator", "denominator", "histogram")
         given = {key for key in sources if getattr(self, key) is not None}
         if given not in needs:
             wanted = " or ".join(" and ".join(sorted(one)) for one in needs)
@@ -315,7 +317,5 @@ class Catalogue:
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
-    import difflib
-
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     return f"did you mean {' or '.join(close)}?" if close else "see: tutordex-analysis catalogue list"

@@ -180,8 +180,16 @@ class Outlook:
         return pd.DataFrame(rows, columns=["signal", "where", "model", "why"])
 
 
-def gather(source: Reads, catalogue: Catalogue, time_range: TimeRange) -> dict[str, pd.DataFrame]:
+def gather(
+    source: Reads, catalogue: Catalogue, time_range: TimeRange, *, events: Reads | None = None
+) -> dict[str, pd.DataFrame]:
     """Histories of every signal that has a limit or is forecast, by name; empty frames where there is nothing.
+
+    Args:
+        source: Where most are read.
+        catalogue: Which there are.
+        time_range: Their grid.
+        events: Where those that are made of events are read; without it they are left out.
 
     Raises:
         NotEnoughData: Not one signal has a sample in the range.
@@ -189,9 +197,10 @@ def gather(source: Reads, catalogue: Catalogue, time_range: TimeRange) -> dict[s
     histories: dict[str, pd.DataFrame] = {}
     refused = ""
     for name, signal in catalogue.signals.items():
-        if signal.forecast or catalogue.limits_of(name):
+        reader = source if signal.events is None else events
+        if reader is not None and (signal.forecast or catalogue.limits_of(name)):
             try:
-                histories[name] = source.read(name, time_range)
+                histories[name] = reader.read(name, time_range)
             except SourceError as error:
                 refused = refused or str(error)
                 histories[name] = frames.empty(signal.by)
@@ -285,7 +294,7 @@ def _passages(one: Resource) -> Iterator[Passage]:
                 limit=name,
                 level=level,
                 value=one.limits[name].values[level],
-                now=float(one.forecast.last[series]),
+                now=float(one.forecast.last.to_dict()[series]),
                 unit=one.signal.unit,
                 p7d=p7d,
                 p30d=p30d,

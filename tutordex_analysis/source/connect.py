@@ -14,6 +14,7 @@ from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import Instant, Span, TimeRange, duration, floor, instant
 from tutordex_analysis.settings import Settings, load
 from tutordex_analysis.source.archive import ArchiveSource
+from tutordex_analysis.source.events import EventsSource
 from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.through import ThroughSource, reads_through
 
@@ -45,6 +46,19 @@ def connect(uri: str | Path = "", *, catalogue: Catalogue | None = None, setting
     if reads_through(known.archive, known.source_name, server.uri):
         return ThroughSource(server, ArchiveSource(known.archive / known.source_name, catalogue=catalogue))
     return server
+
+
+def connect_events(
+    uri: str | Path = "", *, catalogue: Catalogue, settings: Settings | None = None
+) -> EventsSource | None:
+    """The folder of exported event tables; that of the settings for "", None where they name none.
+
+    Raises:
+        SourceError: The folder is not there.
+    """
+    known = settings or load()
+    address = str(uri) or (known.events_url.get_secret_value() if known.events_url else "")
+    return EventsSource(address, catalogue=catalogue) if address else None
 
 
 def settled(source: Source, window: Span, *, step: Span = "1h", as_of: Instant = "") -> TimeRange:
