@@ -47,7 +47,7 @@ def hours(n, *, end="2026-03-10T13:00:00Z", step="1h"):
 
 
 def test_a_query_is_answered_by_the_text_whatever_its_spacing(archive):
-    text = "avg( avg_over_time(queue_jobs [1h]) )"
+    text = "max(avg_over_time(queue_jobs[1h]))"
     asked = " avg  by ()  (avg_over_time( queue_jobs{}[1h] )) "
     got = archive.query(asked, hours(24))
     pd.testing.assert_frame_equal(got, source_of("1h").query(QUEUE.parts[0].at("1h"), hours(24)))

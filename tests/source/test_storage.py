@@ -35,9 +35,12 @@ def put(path, values, *, start=START, step="6h", refill=False, names=None):
 
 
 def held(path, step="6h"):
-    block = storage.read(path, step=pd.Timedelta(step))
-    flat = block.values.reshape(len(block.labels), -1)
-    return {json.loads(text)["job"]: row for text, row in zip(block.labels, flat, strict=True)}
+    """Values from the first to the last day of the file, by job."""
+    rows = storage.read(path, step=pd.Timedelta(step))
+    days = int(rows.day.min()), int(rows.day.max()) + 1
+    labels, values = storage.laid([rows], days=days, step=pd.Timedelta(step))
+    flat = values.reshape(len(labels), -1)
+    return {json.loads(text)["job"]: row for text, row in zip(labels, flat, strict=True)}
 
 
 any_float = st.one_of(st.floats(), st.just(float("nan")))
@@ -55,9 +58,8 @@ def test_what_is_read_is_what_was_written_bit_for_bit(tmp_path_factory, values, 
         if np.isnan(row).all():
             assert not path.exists() or f"s{name}" not in held(path)
             continue
-        block = storage.read(path, step=pd.Timedelta("6h"))
         whole = np.full(31 * 4, np.nan)
-        at = (block.day - storage.epoch(START) // 86_400_000) * 4
+        at = (storage.read(path, step=pd.Timedelta("6h")).day.min() - storage.epoch(START) // 86_400_000) * 4
         mine = held(path)[f"s{name}"]
         whole[at : at + len(mine)] = mine
         assert whole[offset : offset + 9].tobytes() == np.where(np.isnan(row), np.nan, row).tobytes()

@@ -194,22 +194,14 @@ class ArchiveSource:
 
     def _values(self, held: Held, time_range: TimeRange) -> tuple[list[str], Floats]:
         """Labels as JSON text, and values on the grid of the range at the held step."""
-        step, count = storage.milliseconds(held.step), storage.per_day(held.step)
         start, end = storage.epoch(time_range.start), storage.epoch(time_range.end)
         first, last = start // _DAY, -(-end // _DAY)
         months = [m for m in sorted(held.months) if _overlap(storage.month_span(m), start, end)]
-        blocks = [
-            storage.read(self.folder / held.key / f"{month}.parquet", step=held.step, days=(first, last))
-            for month in months
-        ]
-        rows = {text: i for i, text in enumerate(sorted({text for block in blocks for text in block.labels}))}
-        values = np.full((len(rows), last - first, count), np.nan)
-        for block in blocks:
-            at = block.day - first
-            values[[rows[text] for text in block.labels], at : at + block.values.shape[1]] = block.values
-        offset = (start - first * _DAY) // step
-        flat = values.reshape(len(rows), (last - first) * count)
-        return list(rows), flat[:, offset : offset + len(time_range)]
+        read = [storage.read(self.folder / held.key / f"{month}.parquet", step=held.step) for month in months]
+        rows, values = storage.laid(read, days=(first, last), step=held.step)
+        flat = values.reshape(len(rows), (last - first) * storage.per_day(held.step))
+        offset = (start - first * _DAY) // storage.milliseconds(held.step)
+        return rows, flat[:, offset : offset + len(time_range)]
 
     def _held(self, part: Part, step: pd.Timedelta) -> Held | None:
         """The entry of a part; while the new text has not been pulled, that of the one it replaces."""

@@ -26,6 +26,7 @@ from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import Floats, TimeRange
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
+Indices: TypeAlias = npt.NDArray[np.int64]
 
 SCHEMA = "1"
 LEVEL = 9  # of zstd: counters are a fifth smaller than at the default, writing and reading as fast
@@ -48,17 +49,19 @@ class NotWritten(SourceError):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Block:
-    """Series on whole UTC days.
+class Rows:
+    """What is in a month's file: a row a series and UTC day.
 
     Attributes:
-        labels: JSON text of each series' labels, sorted.
-        day: The first day, counted from 1970-01-01.
-        values: Shape (n_series, n_days, instants a day), NaN where there is no sample.
+        labels: JSON text of each series' labels.
+        series: Index into `labels`, shape (n_rows,).
+        day: Days since 1970-01-01, shape (n_rows,).
+        values: Shape (n_rows, instants a day), NaN where there is no sample.
     """
 
     labels: Sequence[str]
-    day: int
+    series: Indices
+    day: Indices
     values: Floats
 
 
@@ -134,13 +137,14 @@ def merge(path: Path, frame: pd.DataFrame, piece: TimeRange, *, query: str, refi
         NotWritten: The file cannot be written; it is as it was.
     """
     names, answer = _answer(frame, piece)
-    held = read(path, step=piece.step) if path.exists() else _nothing(per_day(piece.step))
-    month = _month(held, names, path.stem)
-    flat = _flat(month)
+    held = [read(path, step=piece.step)] if path.exists() else []
+    first, last = (moment // _DAY for moment in month_span(path.stem))
+    labels, month = laid(held, days=(first, last), step=piece.step, names=names)
+    flat = month.reshape(len(labels), (last - first) * per_day(piece.step))
     before = np.count_nonzero(~np.isnan(flat))
-    start = (epoch(piece.start) - month.day * _DAY) // milliseconds(piece.step)
+    start = (epoch(piece.start) - first * _DAY) // milliseconds(piece.step)
     span = slice(start, start + len(piece))
-    merged = _merged(flat[:, span], _rows(month.labels, names), answer, refill=refill)
+    merged = _merged(flat[:, span], _positions(labels, names), answer, refill=refill)
     changed = not _same(flat[:, span], merged)
     flat[:, span] = merged
     there: Flags = ~np.isnan(flat)
@@ -148,9 +152,8 @@ def merge(path: Path, frame: pd.DataFrame, piece: TimeRange, *, query: str, refi
     if not kept:
         path.unlink(missing_ok=True)
     elif changed:
-        labels = [month.labels[i] for i in kept]
-        values = month.values if len(kept) == len(flat) else month.values[kept]
-        write(path, Block(labels=labels, day=month.day, values=values), step=piece.step, query=query)
+        rows = _taken_apart([labels[i] for i in kept], month if len(kept) == len(labels) else month[kept], first)
+        write(path, rows, step=piece.step, query=query)
     samples = int(np.count_nonzero(there))
     return Written(
         series=len(kept),
@@ -161,26 +164,45 @@ def merge(path: Path, frame: pd.DataFrame, piece: TimeRange, *, query: str, refi
     )
 
 
-def write(path: Path, block: Block, *, step: pd.Timedelta, query: str) -> None:
-    """A month's file from whole days."""
-    rows, days = np.nonzero(~np.isnan(block.values).all(axis=2))
-    flat = block.values[rows, days].reshape(-1)
-    offsets = np.arange(len(rows) + 1, dtype=np.int32) * block.values.shape[2]
+def laid(
+    months: Sequence[Rows], *, days: tuple[int, int], step: pd.Timedelta, names: Sequence[str] = ()
+) -> tuple[list[str], Floats]:
+    """The rows of some months as one array.
+
+    Args:
+        months: What was read.
+        days: First day and the one after the last, counted from 1970; rows outside are left out.
+        step: The grid.
+        names: Labels of series that are wanted even if no row has them.
+
+    Returns:
+        Labels, sorted, and values of shape (n_series, n_days, instants a day), NaN where nothing is held.
+    """
+    labels = sorted({*names, *(text for rows in months for text in rows.labels)})
+    shape = len(labels), days[1] - days[0], per_day(step)
+    inside = [(rows.day >= days[0]) & (rows.day < days[1]) for rows in months]
+    full = sum(int(one.sum()) for one in inside) == shape[0] * shape[1]  # a series has one row a day
+    values = np.empty(shape) if full else np.full(shape, np.nan)
+    for rows, use in zip(months, inside, strict=True):
+        series = np.array(_positions(labels, rows.labels), dtype=np.int64)[rows.series]
+        if use.all():
+            values[series, rows.day - days[0]] = rows.values
+        else:
+            values[series[use], rows.day[use] - days[0]] = rows.values[use]
+    return labels, values
+
+
+def write(path: Path, rows: Rows, *, step: pd.Timedelta, query: str) -> None:
+    """A month's file from its rows, which are sorted by series and day."""
+    offsets = np.arange(len(rows.day) + 1, dtype=np.int32) * rows.values.shape[1]
+    series = pa.DictionaryArray.from_arrays(pa.array(rows.series, pa.int32()), pa.array(rows.labels, pa.string()))
+    values = pa.ListArray.from_arrays(
+        pa.array(offsets), pa.array(rows.values.reshape(-1)), type=_COLUMNS.field("values").type
+    )
+    facts = {"tutordex_schema": SCHEMA, "tutordex_query": query, "tutordex_step": frames.duration_text(step)}
     table = pa.Table.from_arrays(
-        [
-            pa.DictionaryArray.from_arrays(pa.array(rows, pa.int32()), pa.array(block.labels, pa.string())).cast(
-                pa.string()
-            ),
-            pa.array((days + block.day).astype("datetime64[D]"), pa.date32()),
-            pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), type=_COLUMNS.field("values").type),
-        ],
-        schema=_COLUMNS.with_metadata(
-            {
-                "tutordex_schema": SCHEMA,
-                "tutordex_query": query,
-                "tutordex_step": frames.duration_text(step),
-            }
-        ),
+        [series.cast(pa.string()), pa.array(rows.day.astype("datetime64[D]"), pa.date32()), values],
+        schema=_COLUMNS.with_metadata(facts),
     )
     buffer = pa.BufferOutputStream()
     pq.write_table(
@@ -196,8 +218,8 @@ def write(path: Path, block: Block, *, step: pd.Timedelta, query: str) -> None:
     put(path, buffer.getvalue())
 
 
-def read(path: Path, *, step: pd.Timedelta, days: tuple[int, int] | None = None) -> Block:
-    """The days of a month's file, or those of `days` (from, to; counted from 1970) that it has.
+def read(path: Path, *, step: pd.Timedelta) -> Rows:
+    """A month's file.
 
     Raises:
         DamagedFile: The file is missing or cannot be read.
@@ -205,13 +227,12 @@ def read(path: Path, *, step: pd.Timedelta, days: tuple[int, int] | None = None)
     """
     count = per_day(step)
     try:
-        # ponytail: reads the whole month, also for one day of it; row groups by week if months ever get large
         with pq.ParquetFile(path, read_dictionary=["labels"], page_checksum_verification=True) as file:
             schema = (file.metadata.metadata or {}).get(b"tutordex_schema", b"").decode()
             table = file.read(columns=["labels", "day", "values"]).combine_chunks()
         if schema == SCHEMA:
-            return _block(table, count, days)
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            return _rows(table, count)
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         raise damaged(path) from error
     if schema > SCHEMA:
         raise SourceError(f"{path} was written by a newer version of tutordex-analysis; update this one to read it")
@@ -232,7 +253,7 @@ def label_sets(path: Path) -> list[dict[str, str]]:
     try:
         column = pq.read_table(pa.BufferReader(path.read_bytes()), columns=["labels"])["labels"]
         return labels_of(column.unique().to_pylist())
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         raise damaged(path) from error
 
 
@@ -295,22 +316,7 @@ def _text(labels: dict[str, str]) -> str:
     return json.dumps(present, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _month(held: Block, names: Sequence[str], month: str) -> Block:
-    """A whole month for the held series and these; NaN where nothing is held."""
-    first, last = (moment // _DAY for moment in month_span(month))
-    labels = sorted({*held.labels, *names})
-    values = np.full((len(labels), last - first, held.values.shape[2]), np.nan)
-    at = held.day - first if held.labels else 0
-    values[_rows(labels, held.labels), at : at + held.values.shape[1]] = held.values
-    return Block(labels=labels, day=first, values=values)
-
-
-def _flat(block: Block) -> Floats:
-    series, days, count = block.values.shape
-    return block.values.reshape(series, days * count)
-
-
-def _rows(labels: Sequence[str], names: Sequence[str]) -> list[int]:
+def _positions(labels: Sequence[str], names: Sequence[str]) -> list[int]:
     position = {name: i for i, name in enumerate(labels)}
     return [position[name] for name in names]
 
@@ -325,28 +331,23 @@ def _merged(held: Floats, rows: list[int], answer: Floats, *, refill: bool) -> F
     return np.where(keep, held, new)
 
 
-def _nothing(count: int) -> Block:
-    return Block(labels=[], day=0, values=np.empty((0, 0, count)))
+def _taken_apart(labels: Sequence[str], values: Floats, first: int) -> Rows:
+    """Rows of the days that have a sample."""
+    series, day = np.nonzero(~np.isnan(values).all(axis=2))
+    return Rows(labels=labels, series=series, day=day + first, values=values[series, day])
 
 
-def _block(table: pa.Table, count: int, days: tuple[int, int] | None) -> Block:
-    day = table["day"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    column = table["values"].chunk(0) if table.num_rows else pa.array([], _COLUMNS.field("values").type)
+def _rows(table: pa.Table, count: int) -> Rows:
+    labels, column = table["labels"].chunk(0), table["values"].chunk(0)
     values = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, count)
-    if len(values) != len(day):
+    if len(values) != table.num_rows:
         raise ValueError("a row does not have the values of one day")
-    labels = table["labels"].chunk(0) if table.num_rows else pa.array([], pa.string()).dictionary_encode()
-    names, row = labels.dictionary.to_pylist(), labels.indices.to_numpy()
-    if days is not None:
-        inside = (day >= days[0]) & (day < days[1])
-        day, row, values = day[inside], row[inside], values[inside]
-    if not len(day):
-        return _nothing(count)
-    used, row = np.unique(row, return_inverse=True)
-    first, last = int(day.min()), int(day.max())
-    block = np.full((len(used), last - first + 1, count), np.nan)
-    block[row, day - first] = values
-    return Block(labels=[names[i] for i in used], day=first, values=block)
+    return Rows(
+        labels=labels.dictionary.to_pylist(),
+        series=labels.indices.to_numpy().astype(np.int64),
+        day=table["day"].to_numpy().astype("datetime64[D]").astype(np.int64),
+        values=values,
+    )
 
 
 def _same(one: Floats, other: Floats) -> bool:
