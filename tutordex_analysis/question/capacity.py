@@ -316,7 +316,7 @@ def _growth(one: Resource, *, seed: int, n: int = 400) -> Iterable[Growth]:
     if one.signal.kind != "count" or one.signal.by:
         return
     step = frames.step_of(one.history)
-    week, day = round(pd.Timedelta("7d") / step), pd.Timedelta("1d") / step
+    week, day = round(pd.Timedelta(days=7) / step), pd.Timedelta(days=1) / step
     recent = one.history["y"].to_numpy()[-4 * week :]
     paths = one.forecast.paths(n, seed)[0]
     if np.isfinite(recent).sum() < week or paths.shape[1] < 2 * week or np.nanmean(recent) <= 0:

@@ -13,7 +13,7 @@ from tutordex_analysis.question import wording
 
 CYCLES = 3  # a season is learnt from this many full cycles
 REACH = 2.0  # we look at most this many times as far ahead as there is history
-DAY = pd.Timedelta("1d")
+DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
