@@ -29,6 +29,9 @@ def test_systemd_takes_the_units_as_they_are(user, tmp_path):
     python = python_in(tmp_path / "100%n $HOME; venv")
     units = systemd(installation(folder=tmp_path, python=python, output=tmp_path / ODD, user=user))
     assert complaints(units, user=not user) == []
+    start = next(line for line in units["tutordex-report.service"].splitlines() if line.startswith("ExecStart="))
+    assert f'ExecStart="{tmp_path}/100%%n $HOME; venv/python" -m' in start  # no variables in the program's path
+    assert start.endswith(f'"{tmp_path}/of 100%%n $$HOME; it\'s \\"mine\\""')
 
 
 @needs_systemd

@@ -254,6 +254,14 @@ def test_overview_marks_findings_of_an_older_page():
     assert "from the page of 16 Nov 2026" in html
 
 
+def test_overview_folds_what_is_less_urgent():
+    rows = pd.concat([table(sentence=f"finding {i}", priority=float(i)) for i in range(11)]).assign(page="capacity")
+    tree = soup(page.overview([record()], {"capacity": record()}, rows, **SHELL))
+    assert tree.summary.get_text() == "3 more"
+    assert [one.get_text() for one in tree.details.select(".sentence")] == ["finding 2", "finding 1", "finding 0"]
+    assert len(tree.select(".sentence")) == 11
+
+
 def test_overview_of_nothing():
     html = page.overview([], {}, table().iloc[:0].assign(page=""), **SHELL)
     assert "Nothing has been looked at yet." in html

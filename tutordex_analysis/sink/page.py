@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FINDING_COLUMNS", "SECTIONS", "Answer", "Record", "answer", "failed_page", "overview", "page"]
 
+_MOST = 8  # findings of a section in sight; the rest is folded
+
 
 def page(notebook: NotebookNode, record: Record, *, generated: pd.Timestamp, version: str, tz: str) -> str:
     """The page of a notebook that ran to its end.
@@ -77,6 +79,7 @@ def overview(
         latest=latest,
         good=good,
         sections=sections,
+        most=_MOST,
         lead=_lead(rows, latest, good),
         failed=[record for record in latest if record.answer is None],
         generated=generated,
