@@ -12,7 +12,7 @@ import copy
 import re
 from typing import Any
 
-import bleach  # type: ignore[import-untyped]  # ships no types
+import bleach
 from bs4 import BeautifulSoup, Tag
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
