@@ -2,7 +2,7 @@ import pytest
 from nbformat import v4, writes
 
 from tutordex_analysis.errors import CatalogueError
-from tutordex_analysis.notebook import found, load, settle, without_login
+from tutordex_analysis.notebook import found, load, settle, shipped, without_login
 
 PARAMETERS = """
 # where from
@@ -108,6 +108,13 @@ def test_notebooks_are_found_by_number(tmp_path):
     assert list(found(tmp_path)) == ["a", "b_c"]
     with pytest.raises(CatalogueError, match="no folder of notebooks"):
         found(tmp_path / "none")
+
+
+def test_every_shipped_notebook_can_be_given_parameters():
+    names = found(shipped())
+    assert "capacity" in names
+    for name, path in names.items():
+        assert load(name, path).parameters
 
 
 def test_logins_are_taken_out_of_addresses_only():

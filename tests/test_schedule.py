@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tutordex_analysis.errors import CatalogueError
-from tutordex_analysis.schedule import Installation, complaints, cron, systemd
+from tutordex_analysis.schedule import Installation, complaints, cron, here, systemd
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not on PATH")
 ODD = 'of 100%n $HOME; it\'s "mine"'
@@ -50,6 +50,20 @@ def test_the_weekly_moment_is_monday_morning_in_singapore():
     command = ["systemd-analyze", "calendar", "--base-time=2026-11-18 00:00:00 UTC", calendar]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"TZ": "UTC"})
     assert "Sun 2026-11-22 22:30:00 UTC" in done.stdout
+
+
+def test_without_systemd_the_check_says_that_it_was_none(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert complaints(systemd(installation()), user=True) == [
+        "the units were not checked, since systemd-analyze is not on this machine"
+    ]
+
+
+def test_here_is_this_python_in_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = here(folder=Path(), output=Path("reports"))
+    assert (found.python, found.folder, found.output) == (Path(sys.executable), tmp_path, tmp_path / "reports")
+    assert found.environment == tmp_path / "tutordex.env"
 
 
 def test_units_catch_up_spread_out_and_keep_secrets_in_their_file():
@@ -104,7 +118,7 @@ def test_cron_runs_what_systemd_runs(tmp_path):
     ],
 )
 def test_cron_is_in_the_zone_of_the_machine(machine_tz, weekly, said):
-    text = cron(installation(), machine_tz=machine_tz)
+    text = cron(installation(machine_tz=machine_tz))
     assert f"\n{weekly} cd " in text
     assert said in text
 

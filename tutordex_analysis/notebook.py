@@ -72,6 +72,13 @@ class CellFailed(ReportFailed):
         self.source = source
 
 
+def shipped() -> Path:
+    """Folder of the notebooks that came with the package: inside it when installed, beside it in a working copy."""
+    package = Path(__file__).parent
+    inside = package / "notebooks"
+    return inside if inside.is_dir() else package.parent / "notebooks"
+
+
 def found(folder: Path) -> dict[str, Path]:
     """The notebooks of a folder by name, in the order of their numbers.
 

@@ -10,13 +10,14 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-from tutordex_analysis.errors import CatalogueError, SourceError
+from tutordex_analysis.errors import CatalogueError
 
 REPORT_DAY, REPORT_TIME = "Mon", dt.time(6, 30)
 PULL_MINUTE = 7  # past the hour, away from the crowd at :00
@@ -34,6 +35,7 @@ class Installation:
         environment: File of `TUTORDEX_…=…` lines with the secrets, absolute; it may be missing.
         user: Account of system-wide units; "" for units of the calling user, which need no root.
         tz: Zone of the weekly report.
+        machine_tz: Zone of the machine's clock, which is what cron goes by.
     """
 
     python: Path
@@ -42,6 +44,7 @@ class Installation:
     environment: Path
     user: str = ""
     tz: str = "Asia/Singapore"
+    machine_tz: str = "UTC"
 
     def __post_init__(self) -> None:
         for path in (self.python, self.folder, self.output, self.environment):
@@ -49,6 +52,19 @@ class Installation:
                 raise CatalogueError(f"a schedule needs absolute paths, got {str(path)!r}")
             if any(ord(letter) < 32 for letter in str(path)):
                 raise CatalogueError(f"a path in a schedule must not have control characters, got {str(path)!r}")
+
+
+def here(*, folder: Path, output: Path, user: str = "", tz: str = "Asia/Singapore") -> Installation:
+    """This very Python on this machine; secrets are expected in `tutordex.env` inside the folder."""
+    return Installation(
+        python=Path(sys.executable).absolute(),  # not resolved: a virtual environment's python is a link
+        folder=folder.absolute(),
+        output=(folder / output).absolute(),
+        environment=folder.absolute() / "tutordex.env",
+        user=user,
+        tz=tz,
+        machine_tz=_zone_of(Path("/etc/localtime")),
+    )
 
 
 def systemd(installation: Installation) -> dict[str, str]:
@@ -72,16 +88,16 @@ def systemd(installation: Installation) -> dict[str, str]:
     return {name: f"# {name}, made by `tutordex-analysis schedule systemd`\n{text}" for name, text in texts.items()}
 
 
-def cron(installation: Installation, *, machine_tz: str = "UTC") -> str:
+def cron(installation: Installation) -> str:
     """The same as crontab lines. Cron knows one zone, the machine's, and makes up for nothing that it missed.
 
     Args:
         installation: What to run; its `user` and `environment` are the crontab owner's business.
-        machine_tz: Zone of the machine's clock.
 
     Raises:
         CatalogueError: A path has a backslash, which crons read differently.
     """
+    machine_tz = installation.machine_tz
     clocks = {_shifted(installation.tz, machine_tz, month) for month in (1, 7)}
     day, time = _shifted(installation.tz, machine_tz, 1)
     said = f"{REPORT_DAY} {REPORT_TIME:%H:%M} in {installation.tz} is {_DAYS[day]} {time:%H:%M} in {machine_tz}"
@@ -102,16 +118,15 @@ def cron(installation: Installation, *, machine_tz: str = "UTC") -> str:
 def complaints(units: Mapping[str, str], *, user: bool) -> list[str]:
     """What `systemd-analyze verify` has to say against units; none means that systemd would load them as they are.
 
+    Where there is no systemd-analyze, the one complaint is that they could not be checked.
+
     Args:
         units: Texts by file name.
         user: Whether they are units of a user, not of the system.
-
-    Raises:
-        SourceError: There is no systemd-analyze on this machine.
     """
     program = shutil.which("systemd-analyze")
     if program is None:
-        raise SourceError("systemd-analyze is not on this machine, so the units were not checked")
+        return ["the units were not checked, since systemd-analyze is not on this machine"]
     with tempfile.TemporaryDirectory(prefix="tutordex-") as folder:
         paths = [Path(folder) / name for name in units]
         for path, text in zip(paths, units.values(), strict=True):
@@ -209,6 +224,12 @@ def _line(installation: Installation, arguments: Sequence[str]) -> str:
     if "\\" in text:
         raise CatalogueError(f"crons read backslashes differently; give a path without one, not {text!r}")
     return text.replace("%", "\\%")
+
+
+def _zone_of(link: Path) -> str:
+    """Name of the zone that the machine's clock shows, from where its link points; UTC where that does not tell."""
+    _, _, name = str(link.resolve()).partition("/zoneinfo/")
+    return name if name in available_timezones() else "UTC"
 
 
 def _shifted(tz: str, machine_tz: str, month: int) -> tuple[int, dt.time]:
