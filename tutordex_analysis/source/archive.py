@@ -173,12 +173,12 @@ class ArchiveSource:
         same = self._with_text(" ".join(promql.split()))
         if not same:
             raise SourceError(self._refusal(promql, None, same))
-        filled = [held for held in same if held.newest]
-        if not filled:
+        newest = {held.key: held.newest for held in same if held.newest is not None}
+        if not newest:
             return frames.empty()
-        held = max(filled, key=lambda one: (one.newest or pd.Timestamp.min, -one.step))
-        newest = held.newest or pd.Timestamp.min
-        return self._frame(held, TimeRange(newest, newest + held.step, held.step))
+        held = max((one for one in same if one.key in newest), key=lambda one: (newest[one.key], -one.step))
+        at = newest[held.key]
+        return self._frame(held, TimeRange(at, at + held.step, held.step))
 
     def _frame(self, held: Held, time_range: TimeRange) -> pd.DataFrame:
         rows, values = self._values(held, TimeRange(time_range.start, time_range.end, held.step))
