@@ -329,7 +329,7 @@ def increase(frame: pd.DataFrame) -> pd.DataFrame:
 def digest(frame: pd.DataFrame) -> str:
     """Twelve hex digits that tell two frames of samples apart: series, instants and values."""
     found = hashlib.sha256("\n".join(series_ids(frame)).encode())
-    found.update(frame["ds"].to_numpy().astype(f"datetime64[{UNIT}]").tobytes())
+    found.update(frame["ds"].to_numpy(f"datetime64[{UNIT}]").tobytes())
     found.update(frame["y"].to_numpy().tobytes())
     return found.hexdigest()[:12]
 

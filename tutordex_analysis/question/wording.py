@@ -62,11 +62,12 @@ def span(length: Span) -> str:
     """A length of time in days where it has any.
 
     Example:
-        >>> span("90d"), span("6h")
-        ('90 days', '6 h')
+        >>> span("90d"), span("1d"), span("6h")
+        ('90 days', '1 day', '6 h')
     """
     seconds = duration(length).total_seconds()
-    return f"{_digits(seconds / 86_400)} days" if seconds >= 86_400 else number(seconds, "seconds")
+    days = _digits(seconds / 86_400)
+    return f"{days} {'day' if days == '1' else 'days'}" if seconds >= 86_400 else number(seconds, "seconds")
 
 
 def _digits(value: float) -> str:

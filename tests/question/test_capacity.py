@@ -1,0 +1,143 @@
+"""The capacity question on histories whose future is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tutordex_analysis import catalogue_file
+from tutordex_analysis import frame as frames
+from tutordex_analysis.errors import NotEnoughData, SourceError
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.question import capacity, capacity_findings, finding, sufficiency
+
+CATALOGUE = catalogue_file.load()
+END = "2026-11-15T16:00Z"
+
+
+def history(name, values, *, days, labels=None):
+    """`values(hours, rng)` on an hourly grid that ends at END."""
+    window = TimeRange(pd.Timestamp(END) - pd.Timedelta(days=days), END, "1h")
+    y = values(np.arange(len(window)), np.random.default_rng(5))
+    return frames.build(y[None], [{"__name__": name, **(labels or {})}], window)
+
+
+def disk(now, a_day):
+    return lambda t, rng: np.clip(now + a_day * (t - len(t)) / 24 + rng.normal(0, 0.0005, len(t)), 0, 1)
+
+
+def cpu(t, rng):
+    return np.clip(0.3 + 0.1 * np.sin(2 * np.pi * t / 24) + rng.normal(0, 0.02, len(t)), 0, 1)
+
+
+def posts(growth_a_day=0.0):
+    def values(t, rng):
+        season = 1 + 0.8 * np.sin(2 * np.pi * t / 24)
+        return rng.poisson(20 * season * np.exp(growth_a_day * (t - len(t)) / 24)).astype(float)
+
+    return values
+
+
+def outlook(*, days=60, horizon="60d", **histories):
+    made = {}
+    for name, values in histories.items():
+        labels = {"mountpoint": "/data"} if name == "disk_used" else None
+        made[name] = history(name, values, days=days, labels=labels)
+    return capacity.outlook(made, CATALOGUE, horizon=horizon, n_paths=300)
+
+
+def test_a_disk_that_fills_steadily_reaches_its_limit_on_the_day_that_its_slope_says():
+    got = outlook(disk_used=disk(0.7, 0.005))  # 0.8 in 20 days, 0.9 in 40
+    by_level = {one.level: one for one in got.passages}
+    for level, days in (("soft", 20), ("hard", 40)):
+        away = (by_level[level].likely - pd.Timestamp(END)) / pd.Timedelta(days=1)
+        assert abs(away - days) < 4
+        assert by_level[level].earliest <= by_level[level].likely
+    assert by_level["soft"].p30d > 0.9
+    said = capacity_findings.headline(got, CATALOGUE)
+    assert said.startswith("Disk in use (/data) reaches 80 % about ")
+    assert "Dec 2026" in said
+
+
+def test_a_resource_far_from_its_limit_is_said_to_stay_away_from_it():
+    got = outlook(cpu_used=cpu)
+    assert all(one.probability < capacity_findings.LIKELY for one in got.passages)
+    assert capacity_findings.headline(got, CATALOGUE) == "No limit is likely to be reached within 60 days (2 checked)."
+    rows = capacity_findings.findings(got, CATALOGUE)
+    assert rows["sentence"].str.contains("CPU in use stays below 80 % for 60 days").any()
+    assert (rows.loc[rows["signal"] == "cpu_used", "action"] == "").all()
+
+
+def test_a_resource_past_its_limit_says_so_with_its_value():
+    got = outlook(disk_used=disk(0.95, 0.0001))
+    assert {round(one.probability, 2) for one in got.passages} == {1.0}
+    assert "is at or above 80 % now (9" in capacity_findings.headline(got, CATALOGUE)
+
+
+def test_growth_is_told_apart_from_none():
+    grown = outlook(posts_seen=posts(0.01)).growth[0]
+    assert grown.is_clear
+    assert grown.lower > 0.2
+    flat = outlook(posts_seen=posts()).growth[0]
+    assert flat.lower < 0 < flat.upper
+    assert abs(flat.change) < 0.2
+
+
+def test_fifteen_days_say_what_they_can_what_they_cannot_and_from_when():
+    got = outlook(days=15, horizon="90d", cpu_used=cpu)
+    row = got.sufficiency[0]
+    assert row.horizon == pd.Timedelta(days=30)
+    assert row.can == "patterns of 1 day; a look 30 days ahead"
+    assert set(row.missing) == {"a pattern of 7 days", "a look 90 days ahead"}
+    assert row.complete_from == pd.Timestamp("2026-12-16T00:00Z")  # 45 days after 31 October 16:00, the next whole day
+    assert all(np.isnan(one.p90d) and not np.isnan(one.p30d) for one in got.passages)
+    lack = capacity_findings.findings(got, CATALOGUE).query("kind == 'data'")["sentence"].iloc[0]
+    assert lack.startswith("CPU in use: 15 days of history do not allow a pattern of 7 days or a look 90 days ahead")
+    assert "from 16 Dec 2026" in lack
+
+
+def test_a_signal_without_samples_is_named_and_the_others_go_on():
+    made = {"cpu_used": history("cpu_used", cpu, days=30), "dms_sent": frames.empty(["__name__"])}
+    got = capacity.outlook(made, CATALOGUE, horizon="30d", n_paths=100)
+    assert [one.signal.name for one in got.resources] == ["cpu_used"]
+    sentences = capacity_findings.findings(got, CATALOGUE)["sentence"]
+    assert sentences.str.contains("Direct messages sent: nothing can be said yet").any()
+    assert sufficiency.table(got.sufficiency)["can"].str.contains("no sample yet").any()
+
+
+def test_nothing_at_all_is_an_error_that_says_what_came():
+    with pytest.raises(NotEnoughData, match="not one of 1 signals can be forecast yet"):
+        capacity.outlook({"cpu_used": frames.empty(["__name__"])}, CATALOGUE)
+
+
+class Broken:
+    """A source that answers for one signal and refuses the others."""
+
+    def read(self, signal, time_range):
+        if signal == "cpu_used":
+            return history("cpu_used", cpu, days=3)
+        raise SourceError(f"no {signal} here")
+
+
+def test_gather_goes_on_when_one_signal_is_refused_and_leaves_events_out_without_their_source():
+    window = TimeRange(pd.Timestamp(END) - pd.Timedelta(days=3), END, "1h")
+    got = capacity.gather(Broken(), CATALOGUE, window)
+    assert not got["cpu_used"].empty
+    assert got["posts_seen"].empty
+    assert "users_joined" not in got
+
+    class Nothing(Broken):
+        def read(self, signal, time_range):
+            raise SourceError("the server is away")
+
+    with pytest.raises(NotEnoughData, match=r"has a sample .* the first answer was: the server is away"):
+        capacity.gather(Nothing(), CATALOGUE, window)
+
+
+def test_the_same_seed_gives_the_same_answer_and_findings_have_their_columns():
+    first, second = (outlook(cpu_used=cpu, posts_seen=posts(0.01)) for _ in range(2))
+    pd.testing.assert_frame_equal(first.dates, second.dates)
+    rows = capacity_findings.findings(first, CATALOGUE)
+    assert list(rows.columns) == list(finding.COLUMNS)
+    assert rows["priority"].is_monotonic_decreasing
+    assert set(rows["kind"]) <= {"will_happen", "data"}
+    assert first.digest == second.digest
