@@ -29,10 +29,10 @@ class Backtest:
     """How models did from the same past moments.
 
     Attributes:
-        frame: One row a series, model and cutoff. `cutoff` is the last instant that the model saw. `mase`, `smape` and
-            `bias` as in `model.score`; `pinball` is twice the mean pinball loss over the scale of MASE, so that it compares
-            over series and a point forecast's is its MASE; `coverage_80` and `coverage_95` are shares of the steps
-            inside the central band; `seconds` is the time that the model took, a series. NaN where nothing could be scored.
+        frame: One row a series, model and cutoff, the last instant that the model saw. `mase`, `smape` and `bias` as in
+            `model.score`; `pinball` is twice the mean pinball loss over the scale of MASE, so that it compares over
+            series and a point forecast's is its MASE; `coverage_80` and `coverage_95` are shares of the steps inside
+            the central band; `seconds` is what the model took, a series. NaN where nothing could be scored.
     """
 
     frame: pd.DataFrame
@@ -173,7 +173,9 @@ def run(
     quantiles: Sequence[float],
     **options: object,
 ) -> Floats:
-    """Quantiles of a forecaster, shape (n_series, horizon, n_quantiles), rising; options go to a function that names them.
+    """Quantiles of a forecaster, shape (n_series, horizon, n_quantiles), rising.
+
+    Options go to a function that names them.
 
     Raises:
         AnalysisError: The forecaster gave another shape, or a number that is not finite.

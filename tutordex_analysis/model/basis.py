@@ -41,6 +41,12 @@ class Basis:
         return self.x[: self.n]
 
     @property
+    def holiday(self) -> npt.NDArray[np.bool_]:
+        """Instants of the history that a holiday column speaks for, shape (n,)."""
+        result: npt.NDArray[np.bool_] = self.history[:, self.family == "holiday"].any(axis=1)
+        return result
+
+    @property
     def ahead(self) -> Floats:
         """Rows of the horizon."""
         return self.x[self.n :]
@@ -56,7 +62,7 @@ def make(n: int, horizon: int, *, season_lengths: Sequence[int], holidays: Float
         holidays: Columns of holiday effects, shape (n + horizon, k), or None.
         changepoints: Whether the slope may change.
     """
-    t = np.arange(n + horizon)
+    t = np.arange(n + horizon, dtype=np.float64)
     parts: list[tuple[str, Floats, float]] = [("level", np.ones(len(t)), 1.0), ("slope", (t - n) / n, 1.0)]
     space, life = n / KNOTS, n / 6
     at = np.arange(KNOTS) * space if changepoints else np.empty(0)

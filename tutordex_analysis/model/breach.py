@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError
@@ -79,7 +80,7 @@ def breach(
         first = np.where(crossed.any(axis=1), crossed.argmax(axis=1), forecast.horizon)
         rows += [(unique_id, _text(w), float((first < k).mean())) for w, k in zip(within, reached, strict=True)]
         dates.append((unique_id, *_dates(first, forecast.instants(unique_id))))
-    ids = pd.CategoricalDtype(pd.unique(forecast.frame["unique_id"].astype(str)))
+    ids = pd.CategoricalDtype(pd.Index(forecast.series, dtype=object))
     frame = pd.DataFrame(rows, columns=["unique_id", "within", "probability"]).astype({"unique_id": ids})
     when = pd.DataFrame(dates, columns=["unique_id", *(f"q{p:g}" for p in DATE_QUANTILES)]).astype({"unique_id": ids})
     for p in DATE_QUANTILES:
@@ -87,7 +88,7 @@ def breach(
     return Breach(frame=frame, dates=when, limit=limits, direction=direction)
 
 
-def _dates(first: np.ndarray, instants: pd.DatetimeIndex) -> list[pd.Timestamp]:
+def _dates(first: npt.NDArray[np.int64], instants: pd.DatetimeIndex) -> list[object]:
     """By when each share of the paths has crossed: the smallest instant that so many have reached."""
     ordered = np.sort(first)
     at = [int(ordered[int(np.ceil(p * len(first))) - 1]) for p in DATE_QUANTILES]

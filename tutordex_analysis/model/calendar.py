@@ -8,7 +8,7 @@ import pandas as pd
 from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import Floats
 
-_DAY = pd.Timedelta("1d")
+_DAY = pd.Timedelta(days=1)
 _SHAPE = 3  # harmonics of the day that a holiday may change
 
 
@@ -34,6 +34,11 @@ def holidays_of(calendar: str, *, first_year: int, last_year: int) -> pd.Series:
         ) from error
     days = pd.DatetimeIndex(sorted(found))
     return pd.Series([str(found[day.date()]) for day in days], index=days, dtype=object)
+
+
+def continued(ds: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
+    """The instants of a history and of the `horizon` steps after it."""
+    return pd.date_range(ds[0], periods=len(ds) + horizon, freq=ds[1] - ds[0])
 
 
 def civil(ds: pd.DatetimeIndex, *, step: pd.Timedelta, tz: str) -> pd.DatetimeIndex:

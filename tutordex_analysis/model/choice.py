@@ -13,6 +13,7 @@ from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import duration_text
 from tutordex_analysis.model import score
 from tutordex_analysis.model.backtest import LEAST, Forecaster, cutoff_places, name_of, tournament
+from tutordex_analysis.model.basis import CYCLES
 from tutordex_analysis.model.naive import last_value, seasonal_naive
 from tutordex_analysis.model.panel import Panel
 from tutordex_analysis.model.structural import straight_line, structural
@@ -64,7 +65,8 @@ def choose(
         elif model == "auto" and count < needed:
             plan[i] = Plan(
                 last_value,
-                f"a simpler model: {count} readings are fewer than the {needed} that show a season, so the last value is repeated",
+                f"a simpler model: {count} readings are fewer than the {needed} that show a season, "
+                "so the last value is repeated",
             )
     return plan, scores
 
@@ -76,7 +78,8 @@ def _automatic(
     if n < max(2 * season, _LEAST_PLAIN):
         return [Plan(last_value, "")] * count, pd.DataFrame()  # too few readings; the reason follows
     near = min(horizon, n // 4)
-    at = cutoff_places(n, near, season=max(season, _LEAST_PLAIN), cutoffs=CUTOFFS)
+    places = cutoff_places(n, near, season=season, cutoffs=CUTOFFS)
+    at = [place for place in places if place >= max(CYCLES * season, _LEAST_PLAIN)]
     if not at:
         simple = f"a simpler model: {n} steps are too few to try models on past moments, so the last season is repeated"
         return [Plan(seasonal_naive, simple)] * count, pd.DataFrame()

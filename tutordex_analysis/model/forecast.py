@@ -36,7 +36,6 @@ class Forecast:
         step: Distance of two instants.
         last: The last reading of each series.
         memory: Correlation of two errors one step apart, by `unique_id`.
-        season: Steps of the longest season that was asked for, 1 without.
         lower: No value lies below, or None.
         upper: No value lies above, or None.
     """
@@ -50,7 +49,6 @@ class Forecast:
     step: pd.Timedelta
     last: pd.Series
     memory: pd.Series
-    season: int
     lower: float | None
     upper: float | None
 
@@ -91,7 +89,6 @@ class Forecast:
             table[[columns[p] for p in sorted(columns)]].to_numpy(),
             quantiles=sorted(columns),
             memory=float(self.memory[unique_id]),
-            season=self.season,
             n=n,
             rng=paths.generator(seed, unique_id),
         )
@@ -180,7 +177,6 @@ def forecast(
         step=panel.step,
         last=_per_series(ids, [found[one].last for one in ids]),
         memory=_per_series(ids, [found[one].memory for one in ids]),
-        season=max(lengths, default=1),
         lower=lower,
         upper=upper,
     )
@@ -225,7 +221,8 @@ def _last(y: Floats) -> Floats:
     """The last reading of each row, NaN without one."""
     there = ~np.isnan(y)
     at = y.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
-    return y[np.arange(len(y)), at]
+    result: Floats = y[np.arange(len(y)), at]
+    return result
 
 
 def _per_series(ids: list[str], values: Sequence[object]) -> pd.Series:

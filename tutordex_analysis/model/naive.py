@@ -12,7 +12,7 @@ from tutordex_analysis.frame import Floats
 from tutordex_analysis.model.score import mean, ratio
 
 MAD_TO_SD = 1.4826  # a Gaussian's standard deviation over its median absolute deviation
-_CLIP = 5.0  # differences beyond this many robust standard deviations are incidents, not noise
+_CLIP = 4.0  # differences beyond this many robust standard deviations are incidents, not noise
 
 
 def seasonal_naive(
@@ -52,18 +52,20 @@ def last_value(
 ) -> Floats:
     """The last reading, for histories too short for anything else.
 
-    The band at k steps is as wide as values k steps apart differed in the history; beyond a third of the history it
-    grows with the square root of time. Arguments and result as in `seasonal_naive`.
+    The band at k steps is as wide as values k steps apart differed in the history, and a little wider where
+    those are few; beyond a fifth of the history it grows with the square root of time. Arguments and result as in `seasonal_naive`.
     """
     n = y.shape[1]
-    lags = np.unique(np.minimum(2 ** np.arange(32), max(n // 3, 1)))
+    lags = np.unique(np.minimum(2 ** np.arange(32), max(n // 5, 1)))
     spread = np.stack([_rms(y[:, lag:] - y[:, :-lag]) for lag in lags], axis=1)
     spread = np.maximum.accumulate(np.where(np.isnan(spread), _rms(_centred(y))[:, None], spread), axis=1)
+    spread *= np.sqrt(1 + 2 * lags / n)  # Student's variance for the n / lag differences that do not overlap
     last, age = _latest(y[:, ::-1])
     ahead = age[:, None] + np.arange(1, horizon + 1)
     sd = np.stack([np.interp(row, lags, one) for row, one in zip(ahead, spread, strict=True)])
     sd *= np.sqrt(np.maximum(ahead / lags[-1], 1.0))
-    return last[:, None, None] + sd[:, :, None] * ndtri(np.asarray(quantiles))
+    result: Floats = last[:, None, None] + sd[:, :, None] * ndtri(np.asarray(quantiles))
+    return result
 
 
 def _repeat(y: Floats, m: int, horizon: int, quantiles: Sequence[float]) -> Floats:

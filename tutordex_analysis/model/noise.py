@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tutordex_analysis.frame import Floats
 
@@ -13,7 +14,7 @@ from tutordex_analysis.frame import Floats
 class Noise:
     """Errors e with (1 - memory B)(1 - echo B^lag) e = innovation, B the step back: a multiplicative seasonal AR.
 
-    An echo lets a season change slowly: what the fitted season missed yesterday at this hour is expected again, in part.
+    An echo lets a season change slowly: what the season missed yesterday at this hour is expected again, in part.
 
     Attributes:
         memory: Share of an error left one step later, 0 to below 1.
@@ -81,10 +82,10 @@ class Noise:
         decay = self.memory ** np.arange(horizon)
         return self._echoed(decay[:, None], np.zeros((self.lag, 1)))[:, 0]
 
-    def _echoed(self, steps: Floats, before: Floats) -> Floats:
+    def _echoed(self, steps: npt.NDArray[np.floating], before: Floats) -> Floats:
         """Solves e[k] = echo e[k - lag] + steps[k], a season at a time."""
         if not self.echo:
-            return steps
+            return np.asarray(steps, dtype=np.float64)
         result = np.concatenate([before, steps])
         for start in range(self.lag, len(result), self.lag):
             stop = min(start + self.lag, len(result))

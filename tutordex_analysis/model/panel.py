@@ -100,7 +100,7 @@ def steps(span: int | Span, step: pd.Timedelta, *, name: str) -> int:
         >>> steps("1d", pd.Timedelta("5min"), name="a season")
         288
     """
-    if isinstance(span, bool) or not isinstance(span, (int, np.integer)):
+    if not isinstance(span, (int, np.integer)):
         length = duration(span)
         if length < step:
             raise FrameError(f"{name} of {duration_text(length)} is shorter than one step of {duration_text(step)}")

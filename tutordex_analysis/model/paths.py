@@ -1,7 +1,7 @@
 """Joint simulation of a forecast: paths whose spread at each step is the forecast's, and that remember themselves.
 
-A path's place among the quantiles moves as a Gaussian of two parts: noise that forgets at the pace of the series' own
-errors, and a level that wanders and never comes back, which is where a band that widens with the horizon comes from.
+A path's place among the quantiles moves as a Gaussian of two parts: noise that starts as wide as the first step's band and
+forgets at the pace of the series' own errors, and, where the band widens further, a level that wanders and stays.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from tutordex_analysis.frame import Floats
 from tutordex_analysis.model.naive import median
 from tutordex_analysis.model.score import mean, ratio
 
-_FORGOTTEN = 3.0  # after this many lifetimes of the noise the band's width is all noise can give
+_EARLY = 10  # steps whose widening tells noise with a memory from a wandering level
+_MOST = 0.999999  # a memory that is as good as a random walk's and can still be divided by
 
 
 def simulate(
-    quantile_values: Floats, *, quantiles: Sequence[float], memory: float, season: int, n: int, rng: np.random.Generator
+    quantile_values: Floats, *, quantiles: Sequence[float], memory: float, n: int, rng: np.random.Generator
 ) -> Floats:
     """Paths of one series.
 
@@ -29,7 +30,6 @@ def simulate(
         quantile_values: Shape (horizon, n_quantiles), rising along the last axis.
         quantiles: Levels, rising, at least two.
         memory: Correlation of two errors one step apart, 0 to below 1.
-        season: Steps over which the width of the band is averaged, since it may differ by phase.
         n: Paths.
         rng: Where chance comes from.
 
@@ -37,7 +37,7 @@ def simulate(
         Shape (n, horizon). At each step they are spread as the quantiles say, by straight lines between them in units
         of a standard Gaussian, beyond the outermost by going on straight.
     """
-    z = _places(_width(quantile_values, quantiles), memory=memory, season=season, n=n, rng=rng)
+    z = _places(_width(quantile_values, quantiles), memory=memory, n=n, rng=rng)
     levels = ndtri(np.asarray(quantiles))
     slope = np.diff(quantile_values, axis=1) / np.diff(levels)
     cell = np.clip(np.searchsorted(levels, z) - 1, 0, len(levels) - 2)
@@ -56,10 +56,8 @@ def memory_of(y: Floats, *, season: int) -> Floats:
     Returns:
         Shape (n_series,), 0 to 0.999; 0 where it cannot be told.
     """
-    if 1 < season <= y.shape[1] // 2:
-        error = y[:, season:] - y[:, :-season]
-    else:
-        error = _detrended(y)
+    seasonal = 1 < season <= y.shape[1] // 2
+    error = y[:, season:] - y[:, :-season] if seasonal else _detrended(y)
     error = error - median(error)[:, None]
     limit = 5 * mean(np.abs(error))[:, None]
     error = np.clip(error, -limit, limit)
@@ -72,22 +70,31 @@ def generator(seed: int, unique_id: str) -> np.random.Generator:
     return np.random.default_rng([seed, int.from_bytes(sha256(unique_id.encode()).digest()[:8], "big")])
 
 
-def _places(width: Floats, *, memory: float, season: int, n: int, rng: np.random.Generator) -> Floats:
+def _places(width: Floats, *, memory: float, n: int, rng: np.random.Generator) -> Floats:
     """Standard Gaussians, shape (n, horizon), correlated along the horizon."""
     h = len(width)
-    k = np.arange(1, h + 1)
-    smooth = np.maximum.accumulate(_rolling(width**2, season))
-    grown = 1 - memory ** (2 * k)
-    settled = min(int(np.ceil(_FORGOTTEN / (1 - memory))), h) - 1
-    noise = smooth[settled] * grown / grown[settled]
-    wander = np.maximum.accumulate(np.maximum(smooth - noise, 0.0))
-    share = np.where(smooth > 0, wander / np.where(smooth > 0, np.maximum(wander + noise, smooth), 1.0), 0.0)
+    variance = np.maximum.accumulate(width**2)
+    memory = max(memory, _memory_of_band(variance))
+    grown = 1 - memory ** (2 * np.arange(1, h + 1))
+    noise = np.minimum(variance[0] * grown / grown[0], variance)
+    wander = np.maximum.accumulate(variance - noise)
+    share = wander / np.where(variance > 0, np.maximum(variance, wander + noise), 1.0)
     draws = rng.standard_normal((2, n, h))
-    innovation = np.sqrt(1 - memory**2)
-    errors = lfilter([innovation], [1.0, -memory], draws[0], axis=1) / np.sqrt(grown)
+    errors = lfilter([np.sqrt(1 - memory**2)], [1.0, -memory], draws[0], axis=1) / np.sqrt(grown)
     level = np.cumsum(draws[1] * np.sqrt(np.diff(wander, prepend=0.0)), axis=1)
     level = level / np.where(wander > 0, np.sqrt(wander), 1.0)
-    return np.sqrt(1 - share) * errors + np.sqrt(share) * level
+    result: Floats = np.sqrt(1 - share) * errors + np.sqrt(share) * level
+    return result
+
+
+def _memory_of_band(variance: Floats) -> float:
+    """The memory with which a first-order autoregression's band would widen so over its first steps; 0 if it does not."""
+    reach = min(_EARLY, len(variance))
+    if reach < 2 or variance[0] == 0:
+        return 0.0
+    memories = np.linspace(0.0, _MOST, 1000)
+    growth = (memories[:, None] ** (2 * np.arange(reach))).sum(axis=1)
+    return float(np.interp(variance[reach - 1] / variance[0], growth, memories))
 
 
 def _width(quantile_values: Floats, quantiles: Sequence[float]) -> Floats:
@@ -97,15 +104,6 @@ def _width(quantile_values: Floats, quantiles: Sequence[float]) -> Floats:
     low, high = min(int(low), len(levels) - 2), max(min(int(high), len(levels) - 1), int(low) + 1)
     result: Floats = (quantile_values[:, high] - quantile_values[:, low]) / (levels[high] - levels[low])
     return result
-
-
-def _rolling(values: Floats, window: int) -> Floats:
-    """Mean over a centred window of whole seasons, shorter at both ends."""
-    window = min(window, len(values))
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    at = np.arange(len(values))
-    first = np.clip(at - window // 2, 0, len(values) - window)
-    return (total[first + window] - total[first]) / window
 
 
 def _detrended(y: Floats) -> Floats:

@@ -10,27 +10,32 @@ from tutordex_analysis.model.naive import MAD_TO_SD, median
 from tutordex_analysis.model.score import mean
 
 _CLIP = 4.0  # standard deviations beyond which an error counts no further (Huber's proposal)
+_GROSS = 2.0  # times that, before anything is fitted
+_AVERAGED = 10.0  # standard deviations up to which errors enter their own mean
+_SPIKE = 3  # steps; a longer excursion may be a new level
 _FAR = 10**6  # steps to the next reading where there is none
 
 Mask = npt.NDArray[np.bool_]
 
 
-def first(y: Floats, *, season: int) -> Floats:
-    """Values to start from: a gap takes the median of its phase, or 0 where the phase has no reading.
+def first(y: Floats, *, season: int, explained: Mask) -> Floats:
+    """Values to start from: gaps at the median of their phase, gross spikes of a few steps taken off.
 
     Args:
-        y: Shape (n_series, n), centred on 0, NaN where there is a gap.
+        y: Shape (n_series, n), centred on 0, NaN where there is a gap; a phase without any reading starts at 0.
         season: Steps; 1 for none.
+        explained: Instants whose values something else may explain, such as a holiday, shape (n,); nothing is taken off.
     """
-    if not np.isnan(y).any():
-        return y
     rows, n = y.shape
     cycles = -(-n // season)
     padded = np.full((rows, cycles * season), np.nan)
     padded[:, :n] = y
     by_phase = np.swapaxes(padded.reshape(rows, cycles, season), 1, 2).reshape(-1, cycles)
-    profile = np.nan_to_num(median(by_phase).reshape(rows, season))
-    return np.where(np.isnan(y), np.tile(profile, cycles)[:, :n], y)
+    profile = np.tile(np.nan_to_num(median(by_phase).reshape(rows, season)), cycles)[:, :n]
+    deviation = np.where(np.isnan(y), 0.0, y - profile)
+    local = _middle_of_three(deviation)
+    limit = _GROSS * _limit(np.where(np.isnan(y), np.nan, deviation - local))
+    return profile + np.where(explained, deviation, local + np.clip(deviation - local, -limit, limit))
 
 
 def update(y: Floats, fitted: Floats, *, memory: Floats) -> Floats:
@@ -43,8 +48,7 @@ def update(y: Floats, fitted: Floats, *, memory: Floats) -> Floats:
     """
     there = ~np.isnan(y)
     errors = np.where(there, y - fitted, np.nan)
-    size = np.abs(errors)
-    limit = _CLIP * np.maximum(MAD_TO_SD * median(size), mean(size))[:, None]
+    limit = _limit(errors)
     return fitted + bridge(np.clip(errors, -limit, limit), there, memory=memory)
 
 
@@ -62,3 +66,21 @@ def bridge(errors: Floats, there: Mask, *, memory: Floats) -> Floats:
     bottom = 1 - (a * b) ** 2
     expected = (a * (1 - b**2) * left + b * (1 - a**2) * right) / np.where(bottom > 0, bottom, 1.0)
     return np.where(there, errors, expected)
+
+
+def _limit(errors: Floats) -> Floats:
+    """Size beyond which an error is an outlier, shape (n_series, 1); by the mean where most errors are next to nothing."""
+    size = np.abs(errors)
+    middle, average = MAD_TO_SD * median(size), mean(size)
+    ceiling = np.where(middle > average / 20, _AVERAGED * middle, np.inf)[:, None]
+    return np.nan_to_num(_CLIP * np.maximum(middle, mean(np.minimum(size, ceiling))))[:, None]
+
+
+def _middle_of_three(values: Floats) -> Floats:
+    """Median of each value and those a few steps before and after, which a short spike cannot move."""
+    if values.shape[1] <= 2 * _SPIKE:
+        return values
+    before = np.concatenate([values[:, :_SPIKE], values[:, :-_SPIKE]], axis=1)
+    after = np.concatenate([values[:, _SPIKE:], values[:, -_SPIKE:]], axis=1)
+    low, high = np.minimum(before, after), np.maximum(before, after)
+    return np.minimum(np.maximum(values, low), high)

@@ -19,7 +19,7 @@ from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import basis as bases
 from tutordex_analysis.model import pseudo
 from tutordex_analysis.model.basis import Basis
-from tutordex_analysis.model.calendar import regressors
+from tutordex_analysis.model.calendar import continued, regressors
 from tutordex_analysis.model.naive import MAD_TO_SD, median
 from tutordex_analysis.model.noise import Noise
 from tutordex_analysis.model.score import mean
@@ -121,8 +121,7 @@ def structural(
     n, step = y.shape[1], ds[1] - ds[0]
     holidays = None
     if calendar is not None:
-        whole = ds.append(ds[-1] + step * pd.RangeIndex(1, horizon + 1))
-        holidays = regressors(whole, n_history=n, step=step, calendar=calendar, tz=tz)
+        holidays = regressors(continued(ds, horizon), n_history=n, step=step, calendar=calendar, tz=tz)
     basis = bases.make(n, horizon, season_lengths=season_lengths, holidays=holidays, changepoints=changepoints)
     lags = bases.terms(n, season_lengths)
     noises = [
@@ -131,7 +130,8 @@ def structural(
     priors = [one for one in PRIORS if (changepoints or one.knot == _NONE) and (lags or one.season == PRIORS[0].season)]
     chunks = [_chunk(y[i : i + CHUNK], basis, noises, priors, max(lags, default=1)) for i in range(0, len(y), CHUNK)]
     centre, sd = (np.concatenate(part)[:, :, None] for part in zip(*chunks, strict=True))
-    return centre + sd * ndtri(np.asarray(quantiles))
+    result: Floats = centre + sd * ndtri(np.asarray(quantiles))
+    return result
 
 
 def straight_line(
@@ -168,7 +168,7 @@ def _chunk(
     z = (padded - centre) / scale
     readings = np.maximum((~np.isnan(z)).sum(axis=1), 2)
     memory = np.array([one.memory for one in noises])
-    work = pseudo.first(z, season=season)
+    work = pseudo.first(z, season=season, explained=basis.holiday)
     fit = _search(work, readings, basis, noises, priors, kept=None)
     for _ in range(ROUNDS):
         work = pseudo.update(z, _fitted(fit, basis.history), memory=memory[fit.noise])
