@@ -254,7 +254,7 @@ def main() -> int:
     folder = options.folder / ("quick" if options.quick else "full")
     runs = options.runs or (3 if options.quick else 5)
     lines: list[Line] = []
-    with world.prometheus(world.load(world.QUICK if options.quick else world.FULL, folder)) as url:
+    with world.served(world.QUICK if options.quick else world.FULL, folder) as url:
         for case in CASES:
             if not options.cases or case.name in options.cases:
                 lines += measure(case, url, runs=runs)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import requests
+
+from tutordex_analysis.source.local_server import LocalPrometheus
 
 END = pd.Timestamp("2025-06-01T00:00:00Z")
 DAY = 86_400
@@ -88,58 +86,21 @@ def _values(kind: int, n: int, rng: np.random.Generator) -> list[float]:
     return (rng.poisson(20, n).astype(float) if kind == 1 else rng.random(n)).tolist()  # type: ignore[no-any-return]
 
 
-def load(sets: tuple[DataSet, ...], folder: Path) -> Path:
-    """The TSDB folder that holds `sets`; made once, then found again."""
-    tsdb, mark = folder / "tsdb", folder / "complete"
-    if mark.exists() and mark.read_text(encoding="ascii") == repr(sets):
-        return tsdb
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for data in sets:
+@contextlib.contextmanager
+def served(sets: tuple[DataSet, ...], folder: Path) -> Iterator[str]:
+    """URL of a Prometheus that holds `sets`; they are made once, then found again in `folder`."""
+    mark = folder / "complete"
+    made = mark.exists() and mark.read_text(encoding="ascii") == repr(sets)
+    if not made:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    server = LocalPrometheus(folder)
+    for data in () if made else sets:
         print(f"making {data.samples:,} samples of job {data.job}", flush=True)
         text = folder / "samples.txt"
         write(data, text)
-        # without the hidden flag promtool reads the whole file once for every two hours
-        command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=240h", "-q"]
-        subprocess.run([*command, str(text), str(tsdb)], check=True, stdout=subprocess.DEVNULL)
+        server.import_openmetrics(text)
         text.unlink()
     mark.write_text(repr(sets), encoding="ascii")
-    return tsdb
-
-
-@contextlib.contextmanager
-def prometheus(tsdb: Path, *flags: str) -> Iterator[str]:
-    """URL of a Prometheus on `tsdb`, for the length of a with block; `flags` are added to its command line."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = tsdb.parent / "prometheus.yml"
-    config.write_text("scrape_configs: []\n", encoding="ascii")
-    command = [
-        "prometheus",
-        f"--config.file={config}",
-        f"--storage.tsdb.path={tsdb}",
-        "--storage.tsdb.retention.time=20y",  # with the default, older blocks are deleted within seconds
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--log.level=error",
-        *flags,
-    ]
-    url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _wait_until_ready(url, server)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def _wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if server.poll() is not None:
-            raise SystemExit(f"prometheus ended with {server.returncode}; is it installed and the data folder free?")
-        with contextlib.suppress(requests.ConnectionError):
-            if requests.get(f"{url}/-/ready", timeout=5).status_code != 503:
-                return
-        time.sleep(0.1)
-    raise SystemExit("prometheus was not ready within a minute")
+    with server:
+        yield server.url

@@ -1,8 +1,9 @@
 """PrometheusSource on a real Prometheus: odd data, limits, equality with one plain request."""
 
+import contextlib
 import json
 import math
-import shutil
+import socket
 import subprocess
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 import requests
 from prometheus_api_client import PrometheusConnect
 
-from bench import world
+from tests.source.fake_prometheus import wait_until
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import TimeRange, duration
+from tutordex_analysis.source.local_server import LocalPrometheus
 from tutordex_analysis.source.plan import MAX_POINTS
 from tutordex_analysis.source.prometheus import PrometheusSource
 
@@ -53,18 +55,16 @@ def text():
 
 
 @pytest.fixture(scope="module")
-def tsdb(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("prometheus")
-    (folder / "samples.txt").write_text("".join(text()), encoding="utf-8")
-    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=240h", "-q"]
-    subprocess.run([*command, folder / "samples.txt", folder / "tsdb"], check=True, capture_output=True)
-    return folder / "tsdb"
+def samples(tmp_path_factory):
+    path = tmp_path_factory.mktemp("openmetrics") / "samples.txt"
+    path.write_text("".join(text()), encoding="utf-8")
+    return path
 
 
 @pytest.fixture(scope="module")
-def url(tsdb):
-    with world.prometheus(tsdb) as address:
-        yield address
+def url(samples, tmp_path_factory):
+    with LocalPrometheus(tmp_path_factory.mktemp("prometheus"), openmetrics=[samples]) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")
@@ -194,15 +194,39 @@ def test_the_servers_own_words_for_a_bad_query(source):
         source.instant("sum(")
 
 
-def test_too_many_samples_are_had_in_smaller_pieces(tsdb, tmp_path):
-    shutil.copytree(tsdb, tmp_path / "tsdb", ignore=shutil.ignore_patterns("lock", "wal", "chunks_head"))
-    with world.prometheus(tmp_path / "tsdb", "--query.max-samples=2000") as url:
-        source = PrometheusSource(url)
+def test_too_many_samples_are_had_in_smaller_pieces(samples, tmp_path):
+    with LocalPrometheus(tmp_path, openmetrics=[samples], flags=["--query.max-samples=2000"]) as server:
+        source = PrometheusSource(server.url)
         frame = source.query("seen_total", TimeRange(START, START + duration("1d"), "1m"))
         assert len(frame) == 24 * 1440
         assert json.loads(frame.attrs["provenance"])["pieces"] > 3
         with pytest.raises(SourceError, match=r"too many samples into memory .*; one instant is too much"):
-            source.query("sum_over_time(seen_total[2d])", TimeRange(START, START + duration("2d"), "1d"))
+            source.query(
+                "sum_over_time(seen_total[2d])", TimeRange(START + duration("1d"), START + duration("3d"), "1d")
+            )
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def prometheus_with_tls(folder):
+    """LocalPrometheus speaks plain HTTP only."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "prometheus.yml").write_text("scrape_configs: []\n", encoding="ascii")
+    names = {"config.file": "prometheus.yml", "storage.tsdb.path": "data", "web.config.file": "web.yml"}
+    flags = [f"--{flag}={folder / name}" for flag, name in names.items()]
+    command = ["prometheus", *flags, f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    with subprocess.Popen(command, cwd=folder) as server:
+        try:
+            wait_until(lambda: listens(port), seconds=30)
+            yield f"https://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
 
 @pytest.mark.server("prometheus", "promtool", "openssl")
@@ -217,9 +241,8 @@ def test_tls_and_basic_auth(tmp_path):
         f"tls_server_config: {{cert_file: cert.pem, key_file: key.pem}}\nbasic_auth_users: {{ann: '{hashed}'}}\n",
         encoding="ascii",
     )
-    with world.prometheus(tmp_path / "tsdb", f"--web.config.file={tmp_path / 'web.yml'}") as url:
-        url = url.replace("http:", "https:")
-        auth, ca_file = "ann:open sesame", tmp_path / "cert.pem"
+    auth, ca_file = "ann:open sesame", tmp_path / "cert.pem"
+    with prometheus_with_tls(tmp_path) as url:
         assert PrometheusSource(url, basic_auth=auth, ca_file=ca_file).instant("time()")["y"].iloc[0] > 1e9
         assert len(PrometheusSource(url, basic_auth=auth, verify=False).query("time()", MINUTES)) == 120
         with pytest.raises(SourceError, match=r"certificate of .* is not accepted .*give ca_file"):

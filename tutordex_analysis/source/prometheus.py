@@ -113,7 +113,8 @@ class PrometheusSource:
         def fetch(part: Part, fine: TimeRange) -> pd.DataFrame:
             return frames.empty() if window is None else self.query(part.at(fine.step), fine, future=True)
 
-        return reading.read(fetch, wanted, window or time_range)
+        base = reading.base_step(time_range.step)
+        return reading.read(fetch, wanted, window or time_range, base_step=base)
 
     def signals(self) -> pd.DataFrame:
         """One row a catalogued signal."""
