@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -144,6 +144,7 @@ def test_any_label_value_and_number_parse_back(labels, value):
 
 
 @given(st.dictionaries(st.sampled_from(["a", "job", "quantile", "channel"]), st.text(min_size=1)))
+@example({"a": 'two\nlines, \\n no line, "quoted"'})
 def test_labels_go_through_a_series_id_and_back(labels):
     assert labels_of(series_id(labels)) == labels
 

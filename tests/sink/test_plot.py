@@ -53,8 +53,9 @@ def test_the_axis_is_in_civil_time():
 def test_a_gap_is_a_gap():
     frame = history()
     frame.loc[10:19, "y"] = np.nan
-    shown = lines(plot.history(frame))[0].get_ydata()
-    assert np.isnan(shown[10:20]).all()
+    picture = plot.history(frame)
+    assert np.isnan(lines(picture)[0].get_ydata()[10:20]).all()
+    assert picture.alt.endswith("10 of 48 values are missing.")
     missing_rows = frame.drop(index=range(10, 20))
     shown = lines(plot.history(missing_rows))[0].get_ydata()
     assert np.isnan(shown[10])
@@ -200,7 +201,7 @@ def test_text_from_labels_stays_text():
 
 def test_the_same_figure_gives_the_same_bytes_whatever_the_caller_has_set():
     first = plot.history(history(), title="a").png()
-    with mpl.rc_context({"font.size": 30, "text.parse_math": True, "axes.facecolor": "red"}):
+    with mpl.rc_context({"font.size": 30, "text.parse_math": True, "axes.facecolor": "red", "xtick.direction": "in"}):
         assert plot.history(history(), title="a").png() == first
         assert mpl.rcParams["font.size"] == 30
 
