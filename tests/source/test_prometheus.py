@@ -12,6 +12,7 @@ import pytest
 from tests.source import fake_prometheus
 from tests.source.fake_prometheus import Reply, failure
 from tutordex_analysis import frame as frames
+from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.errors import CatalogueError, SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.source.prometheus import PrometheusSource
@@ -177,6 +178,23 @@ def test_metadata(source):
     assert source.label_values("job") == ["a", "b"]
     with pytest.raises(SourceError, match=r"'\.\./query' is not the name of a label"):
         source.label_values("../query")
+
+
+QUEUE = Signal(name="queue", title="Jobs waiting", area="queue", kind="gauge", unit="jobs", metric="q", combine="sum")
+
+
+def test_a_signal_is_read_up_to_the_servers_now(fake):
+    fake.series = [({"shard": shard}, lambda t: 3.0) for shard in "ab"]
+    fake.now = pd.Timestamp("2026-03-01T05:50:00Z").timestamp()
+    source = PrometheusSource(fake.url, catalogue=Catalogue(signals={"queue": QUEUE}))
+    day = TimeRange("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", "1h")
+    frame = source.read("queue", day)
+    assert frame["ds"].tolist() == list(day.grid[:6])
+    assert max(float(form["end"]) for form in fake.ranges) <= fake.now
+    assert len(fake.asked) == len(fake.ranges) + 1  # the clock is read once
+    assert source.signals()["signal"].tolist() == ["queue"]
+    later = TimeRange("2026-03-05T00:00:00Z", "2026-03-06T00:00:00Z", "1h")
+    assert source.read("queue", later).empty
 
 
 def test_reading_needs_a_catalogue(source):
