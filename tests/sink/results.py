@@ -7,7 +7,7 @@ import pandas as pd
 
 from tutordex_analysis.frame import TimeRange, build
 from tutordex_analysis.model.breach import Breach
-from tutordex_analysis.model.forecast import Forecast
+from tutordex_analysis.model.forecast import forecast as predict
 
 
 def history(label_sets=({},), *, n=48, end="2026-03-02T00:00Z", step="1h"):
@@ -21,29 +21,19 @@ def history(label_sets=({},), *, n=48, end="2026-03-02T00:00Z", step="1h"):
 
 def forecast(ids=("{}",), *, start="2026-03-02T00:00Z", n=24, step="1h", level=None):
     """Series i at k steps ahead is 100 * (i + 1) + k, or `level(instants)`; quantile p lies p - 0.5 above it."""
-    quantiles = (0.025, 0.1, 0.5, 0.9, 0.975)
-    instants = pd.date_range(start, periods=n, freq=step)
-    pieces = []
-    for i, one in enumerate(ids):
-        middle = 100.0 * (i + 1) + np.arange(1.0, n + 1) if level is None else level(instants)
-        values = {f"q{p:g}": middle + p - 0.5 for p in quantiles}
-        pieces.append(pd.DataFrame({"unique_id": one, "ds": instants, "yhat": middle, **values}))
-    frame = pd.concat(pieces, ignore_index=True).astype({"unique_id": pd.CategoricalDtype(list(ids))})
-    each = pd.Series(1.0, index=list(ids))
-    return Forecast(
-        frame=frame,
-        model=pd.Series("structural", index=list(ids)),
-        reason=pd.Series("best", index=list(ids)),
-        scores=pd.DataFrame(),
-        quantiles=quantiles,
-        horizon=n,
-        step=pd.Timedelta(step),
-        last=each,
-        memory=each,
-        season=24,
-        lower=None,
-        upper=None,
-    )
+    step = pd.Timedelta(step)
+    past = pd.date_range(end=pd.Timestamp(start) - step, periods=4, freq=step)
+    rows = [pd.DataFrame({"unique_id": one, "ds": past, "y": 0.0}) for one in ids]
+
+    def structural(y, *, ds, horizon, quantiles, **options):
+        instants = pd.date_range(start, periods=horizon, freq=step)
+        plain = 100.0 * np.arange(1, len(y) + 1)[:, None] + np.arange(1.0, horizon + 1)
+        middle = plain if level is None else np.tile(level(instants), (len(y), 1))
+        return middle[:, :, None] + np.array(quantiles) - 0.5
+
+    frame = pd.concat(rows, ignore_index=True).astype({"unique_id": pd.CategoricalDtype(list(ids))})
+    levels = (0.025, 0.1, 0.5, 0.9, 0.975)
+    return predict(frame, horizon=n, season_lengths=(), quantiles=levels, model=structural)
 
 
 def breach(ids=("{}",), *, dates=("2026-03-02T06:00Z", "2026-03-02T12:00Z", None), probability=0.25, limit=112.0):
