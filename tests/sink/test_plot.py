@@ -98,6 +98,8 @@ def test_a_forecast_says_where_it_ends_and_when_the_limit_is_reached():
 def test_a_limit_that_is_not_reached_is_said_so():
     never = breach(dates=(None, None, None))
     assert "Limit not reached by 2 Mar 2026." in plot.forecast(forecast(), breach=never, tz=UTC).alt
+    past = breach(dates=("2026-03-02T00:00Z",) * 3)
+    assert "Limit is reached already." in plot.forecast(forecast(), breach=past, tz=UTC).alt
     perhaps = breach(dates=("2026-03-02T06:00Z", None, None))
     assert "Limit may be reached from 2 Mar 2026 on." in plot.forecast(forecast(), breach=perhaps, tz=UTC).alt
 

@@ -50,13 +50,13 @@ def of_limits(limits: Mapping[str, float], *, unit: str) -> str:
     return "Limits: " + ", ".join(f"{plain(name)} at {value_text(one, unit)}" for name, one in limits.items()) + "."
 
 
-def of_breach(dates: Mapping[str, object], *, name: str, end: pd.Timestamp, zone: ZoneInfo) -> str:
+def of_breach(dates: Mapping[str, object], *, name: str, ahead: pd.DatetimeIndex, zone: ZoneInfo) -> str:
     """When a limit is reached.
 
     Args:
         dates: Quantile (`q0.1`, `q0.5`, `q0.9`) → date, NaT where the limit is not reached within the horizon.
         name: Of the limit, such as "80 %" or "hard limit"; may be empty.
-        end: Last instant of the forecast.
+        ahead: The instants of the forecast; a limit that is met at the first is past already.
         zone: Of the dates.
     """
     what = plain(name) if "limit" in name.lower() else f"{plain(name)} limit".strip()
@@ -65,7 +65,9 @@ def of_breach(dates: Mapping[str, object], *, name: str, end: pd.Timestamp, zone
     if not isinstance(likely, pd.Timestamp):
         if isinstance(early, pd.Timestamp):
             return f"{what} may be reached from {day_text(early, zone)} on"
-        return f"{what} not reached by {day_text(end, zone)}"
+        return f"{what} not reached by {day_text(ahead[-1], zone)}"
+    if likely <= ahead[0]:
+        return f"{what} is reached already"
     year = f" {likely.tz_convert(zone).year}"
     first = day_text(early, zone).removesuffix(year) if isinstance(early, pd.Timestamp) else "now"
     last = f"to {day_text(late, zone).removesuffix(year)}" if isinstance(late, pd.Timestamp) else "or later"

@@ -119,10 +119,10 @@ def forecast(
         head = [look.subtitle(unit, zone) + few] if len(ids) == 1 else [name + few]
         said.append(alt_text.of_forecast(rows, before, name=name if len(ids) > 1 else "It", unit=unit, zone=zone))
         if breach is not None:
-            dates = _dates(breach, one)
-            _shade(ax, dates, rows["ds"].iloc[-1])
+            dates, instants = _dates(breach, one), pd.DatetimeIndex(rows["ds"])
+            _shade(ax, dates, instants[-1])
             met = next((label for label, value in limits.items() if value == breach.limit.get(one)), "")
-            head.append(alt_text.of_breach(dates, name=met, end=rows["ds"].iloc[-1], zone=zone))
+            head.append(alt_text.of_breach(dates, name=met, ahead=instants, zone=zone))
             said.append(f"{head[-1]}.")
         look.note(ax, "\n".join(head) + far)
     if not ids:
