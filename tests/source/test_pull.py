@@ -15,10 +15,11 @@ from tests.source.memory_source import MemorySource, between, nothing, refused, 
 from tutordex_analysis.catalogue import Catalogue, Part
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import TimeRange, instant, matrix
+from tutordex_analysis.source import disk
 from tutordex_analysis.source import manifest as manifests
-from tutordex_analysis.source import storage
 from tutordex_analysis.source.archive import ArchiveSource
-from tutordex_analysis.source.pull import locked, pull
+from tutordex_analysis.source.disk import locked
+from tutordex_analysis.source.pull import pull
 
 NOW = instant("2026-03-10T12:30:00Z")
 HOUR = pd.Timedelta(hours=1)
@@ -313,7 +314,7 @@ def test_a_full_disk_ends_the_pull_with_a_sentence_and_keeps_what_was_held(tmp_p
 
     monkeypatch.setattr(os, "fsync", full)
     source.asked.clear()
-    with pytest.raises(storage.NotWritten, match="No space left on device"):
+    with pytest.raises(disk.NotWritten, match="No space left on device"):
         pulled(source, tmp_path, parts=parts, now=NOW + HOUR)
     assert len(source.asked) == 1
     assert tree(tmp_path) == before
@@ -325,7 +326,7 @@ KILLED = textwrap.dedent(
     from tests.source.memory_source import MemorySource, wave
     from tutordex_analysis.catalogue import Part
     from tutordex_analysis.frame import instant
-    from tutordex_analysis.source import storage
+    from tutordex_analysis.source import disk
     from tutordex_analysis.source.pull import pull
 
     real, count = os.fsync, 0
@@ -337,7 +338,7 @@ KILLED = textwrap.dedent(
             os.kill(os.getpid(), signal.SIGKILL)
         real(handle)
 
-    storage.os.fsync = fsync
+    disk.os.fsync = fsync
     source = MemorySource({q: {"a": wave(), "b": wave(5)} for q in ("up", "other")})
     for kill_at in range(1, 100):
         child = os.fork()
@@ -373,7 +374,7 @@ def test_killed_anywhere_and_run_again_it_is_complete(tmp_path):
 def test_two_at_once_the_second_names_the_first(tmp_path):
     script = (
         "import sys, pathlib\n"
-        "from tutordex_analysis.source.pull import locked\n"
+        "from tutordex_analysis.source.disk import locked\n"
         "with locked(pathlib.Path(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"

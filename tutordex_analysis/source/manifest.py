@@ -20,7 +20,7 @@ import pandas as pd
 
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import duration, duration_text, instant
-from tutordex_analysis.source import storage
+from tutordex_analysis.source import disk, storage
 
 NAME = "manifest.json"
 SCHEMA = 1
@@ -154,7 +154,7 @@ def save(folder: Path, manifest: Manifest) -> None:
         **({"note": manifest.note} if manifest.note else {}),
         "parts": {key: _document(manifest.held[key]) for key in sorted(manifest.held)},
     }
-    storage.put(folder / NAME, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+    disk.put(folder / NAME, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def union(stretches: Iterable[Stretch]) -> Stretches:

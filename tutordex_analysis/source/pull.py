@@ -5,11 +5,8 @@ Safe to kill at any moment and to start twice: one lock a folder, data before ma
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -20,14 +17,13 @@ from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Part
 from tutordex_analysis.errors import AnalysisError, SourceError
 from tutordex_analysis.frame import Instant, Span, TimeRange, duration, instant
+from tutordex_analysis.source import disk, storage
 from tutordex_analysis.source import manifest as manifests
-from tutordex_analysis.source import storage
 from tutordex_analysis.source.manifest import Held, Manifest, Month, Stretches
 
 SINCE = "15d"  # what Prometheus keeps by default
 HOLD_BACK = pd.Timedelta("10m")  # longer than a lookback (5 m) and a late scrape: what is older no longer changes
 PIECE_SAMPLES = 2_000_000  # of one request: about 60 MB as a frame
-LOCK = ".lock"
 Progress: TypeAlias = Callable[[int, int, str], None]
 
 
@@ -114,7 +110,7 @@ def pull(
     folder, length = Path(archive_folder), duration(step)
     storage.per_day(length)
     end = frames.floor(instant(now) - HOLD_BACK, length) + length
-    with locked(folder):
+    with disk.locked(folder):
         archive = _Archive(folder, _opened(folder, source.uri, note))
         done: dict[str, _Done] = {}
         owners = _owners(parts)
@@ -136,36 +132,6 @@ def pull(
         asked_from=manifests.moment(asked[0][0]) if asked else None,
         asked_to=manifests.moment(asked[-1][1]) if asked else None,
     )
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock; it falls with the process, however that ends. What a killed pull left is swept away.
-
-    Raises:
-        SourceError: Another process holds it; its pid is in the sentence. Or the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise SourceError(f"cannot write into the archive {folder}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.read(handle, 20).decode().strip() or "unknown"
-            raise SourceError(
-                f"another pull into {folder} is running (pid {pid}); wait until it has ended, nothing was changed"
-            ) from None
-        os.ftruncate(handle, 0)
-        with contextlib.suppress(OSError):  # the lock holds without its pid too, on a full disk
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        for leftover in folder.rglob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-        yield
-    finally:
-        os.close(handle)
 
 
 class _Archive:
@@ -192,7 +158,7 @@ class _Archive:
                     done.asked = manifests.union([*done.asked, (start, storage.epoch(piece.end))])
                     self._keep(done, source.query(held.promql, piece), piece, refill=refill)
                     start = storage.epoch(piece.end)
-        except storage.NotWritten:
+        except disk.NotWritten:
             raise  # every other part would meet it too
         except AnalysisError as error:
             done.error = str(error)

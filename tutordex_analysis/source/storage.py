@@ -7,9 +7,7 @@ checksum on every page. A step longer than a day, or one that does not divide a 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ import pyarrow.parquet as pq
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import Floats, TimeRange
+from tutordex_analysis.source import disk
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -42,10 +41,6 @@ _COLUMNS = pa.schema(
 
 class DamagedFile(SourceError):
     """A month's file is missing, or cannot be read."""
-
-
-class NotWritten(SourceError):
-    """The disk is full, or the folder may not be written; what was held is as it was."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -215,7 +210,7 @@ def write(path: Path, rows: Rows, *, step: pd.Timedelta, query: str) -> None:
         write_statistics=["labels", "day"],
         write_page_checksum=True,
     )
-    put(path, buffer.getvalue())
+    disk.put(path, memoryview(buffer.getvalue()))
 
 
 def read(path: Path, *, step: pd.Timedelta) -> Rows:
@@ -264,39 +259,6 @@ def damaged(path: Path) -> DamagedFile:
         f"{path} is damaged or missing and cannot be read; pull that month again with "
         f"`tutordex-analysis pull --refill {start} {end}`, or put the file back from a copy"
     )
-
-
-def put(path: Path, data: bytes | pa.Buffer) -> None:
-    """Writes a file whole or not at all: beside its place, to the disk, then renamed over it.
-
-    Raises:
-        NotWritten: The disk is full, or the folder cannot be written; the file is then as it was before.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise NotWritten(
-            f"could not write {path}: {error.strerror}; what was held is as it was, "
-            "make room (or the folder writable) and pull again"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _answer(frame: pd.DataFrame, piece: TimeRange) -> tuple[list[str], Floats]:

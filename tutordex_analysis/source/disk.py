@@ -1,0 +1,80 @@
+"""Files that are written whole or not at all, and a folder that one process at a time writes to."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tutordex_analysis.errors import SourceError
+
+LOCK = ".lock"
+
+
+class NotWritten(SourceError):
+    """The disk is full, or the folder may not be written; what was held is as it was."""
+
+
+def put(path: Path, data: bytes | memoryview) -> None:
+    """Writes a file whole or not at all: beside its place, to the disk, then renamed over it.
+
+    Raises:
+        NotWritten: The disk is full, or the folder cannot be written; the file is then as it was before.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise NotWritten(
+            f"could not write {path}: {error.strerror}; what was held is as it was, "
+            "make room (or the folder writable) and pull again"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock; it falls with the process, however that ends. What a killed pull left is swept away.
+
+    Raises:
+        SourceError: Another process holds it; its pid is in the sentence. Or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise SourceError(f"cannot write into the archive {folder}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(handle, 20).decode().strip() or "unknown"
+            raise SourceError(
+                f"another pull into {folder} is running (pid {pid}); wait until it has ended, nothing was changed"
+            ) from None
+        os.ftruncate(handle, 0)
+        with contextlib.suppress(OSError):  # the lock holds without its pid too, on a full disk
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        for leftover in folder.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
