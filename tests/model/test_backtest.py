@@ -43,8 +43,10 @@ def test_the_future_never_changes_the_past():
     y = wave(240)
     other = y.copy()
     other[216:] = 1e6
-    options = {"horizon": 24, "season_lengths": (24,), "models": (seasonal_naive,)}
-    one, two = (backtest(frame(a=v), **options).frame.drop(columns="seconds") for v in (y, other))
+    one, two = (
+        backtest(frame(a=v), horizon=24, season_lengths=(24,), models=(seasonal_naive,)).frame.drop(columns="seconds")
+        for v in (y, other)
+    )
     pd.testing.assert_frame_equal(one[one["cutoff"] < one["cutoff"].max()], two[two["cutoff"] < two["cutoff"].max()])
 
 

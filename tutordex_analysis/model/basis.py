@@ -43,8 +43,7 @@ class Basis:
     @property
     def holiday(self) -> npt.NDArray[np.bool_]:
         """Instants of the history that a holiday column speaks for, shape (n,)."""
-        result: npt.NDArray[np.bool_] = self.history[:, self.family == "holiday"].any(axis=1)
-        return result
+        return np.asarray(self.history[:, self.family == "holiday"].any(axis=1), dtype=np.bool_)
 
     @property
     def ahead(self) -> Floats:

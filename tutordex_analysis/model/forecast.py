@@ -212,8 +212,8 @@ def _check_bounds(frame: pd.DataFrame, lower: float | None, upper: float | None)
                 worst = frame["unique_id"][wrong].iloc[0]
                 name = "lower" if word == "below" else "upper"
                 raise FrameError(
-                    f"{int(wrong.sum())} values lie {word} {name}={bound:g}, the first {y[wrong].iloc[0]:g} in {worst}; "
-                    f"mend the query or give another bound"
+                    f"{int(wrong.sum())} values lie {word} {name}={bound:g}, first {y[wrong].iloc[0]:g} in {worst}; "
+                    "mend the query or give another bound"
                 )
 
 

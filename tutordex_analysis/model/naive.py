@@ -53,7 +53,8 @@ def last_value(
     """The last reading, for histories too short for anything else.
 
     The band at k steps is as wide as values k steps apart differed in the history, and a little wider where
-    those are few; beyond a fifth of the history it grows with the square root of time. Arguments and result as in `seasonal_naive`.
+    those are few; beyond a fifth of the history it grows with the square root of time. Arguments and result as in
+    `seasonal_naive`.
     """
     n = y.shape[1]
     lags = np.unique(np.minimum(2 ** np.arange(32), max(n // 5, 1)))

@@ -1,7 +1,7 @@
 """Joint simulation of a forecast: paths whose spread at each step is the forecast's, and that remember themselves.
 
-A path's place among the quantiles moves as a Gaussian of two parts: noise that starts as wide as the first step's band and
-forgets at the pace of the series' own errors, and, where the band widens further, a level that wanders and stays.
+A path's place among the quantiles moves as a Gaussian of two parts: noise that starts as wide as the first step's band
+and forgets at the pace of the series' own errors, and, where the band widens further, a level that wanders.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _places(width: Floats, *, memory: float, n: int, rng: np.random.Generator) -
 
 
 def _memory_of_band(variance: Floats) -> float:
-    """The memory with which a first-order autoregression's band would widen so over its first steps; 0 if it does not."""
+    """The memory with which an autoregression's band would widen so over its first steps; 0 if it does not."""
     reach = min(_EARLY, len(variance))
     if reach < 2 or variance[0] == 0:
         return 0.0

@@ -107,13 +107,13 @@ def _holidays(calendar: str, local: pd.DatetimeIndex) -> pd.DataFrame | None:
 def _quiet() -> Iterator[None]:
     """Keeps Stan's chatter and Prophet's remark on plotly out of reports."""
     loggers = [logging.getLogger(name) for name in ("cmdstanpy", "prophet", "prophet.plot")]
-    before = [one.level for one in loggers]
+    before = [one.disabled for one in loggers]
     for one in loggers:
-        one.setLevel(logging.CRITICAL)
+        one.disabled = True  # a level would not do: cmdstanpy sets its own while it is imported
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Prophet's own calls of pandas and Stan, nothing that a user could mend
             yield
     finally:
-        for one, level in zip(loggers, before, strict=True):
-            one.setLevel(level)
+        for one, was in zip(loggers, before, strict=True):
+            one.disabled = was

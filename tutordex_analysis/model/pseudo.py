@@ -24,7 +24,7 @@ def first(y: Floats, *, season: int, explained: Mask) -> Floats:
     Args:
         y: Shape (n_series, n), centred on 0, NaN where there is a gap; a phase without any reading starts at 0.
         season: Steps; 1 for none.
-        explained: Instants whose values something else may explain, such as a holiday, shape (n,); nothing is taken off.
+        explained: Instants whose values a holiday may explain, shape (n,); nothing is taken off there.
     """
     rows, n = y.shape
     cycles = -(-n // season)
@@ -69,11 +69,12 @@ def bridge(errors: Floats, there: Mask, *, memory: Floats) -> Floats:
 
 
 def _limit(errors: Floats) -> Floats:
-    """Size beyond which an error is an outlier, shape (n_series, 1); by the mean where most errors are next to nothing."""
+    """Size beyond which an error is an outlier, shape (n_series, 1); by the mean where most errors are about 0."""
     size = np.abs(errors)
     middle, average = MAD_TO_SD * median(size), mean(size)
     ceiling = np.where(middle > average / 20, _AVERAGED * middle, np.inf)[:, None]
-    return np.nan_to_num(_CLIP * np.maximum(middle, mean(np.minimum(size, ceiling))))[:, None]
+    result: Floats = np.nan_to_num(_CLIP * np.maximum(middle, mean(np.minimum(size, ceiling))))[:, None]
+    return result
 
 
 def _middle_of_three(values: Floats) -> Floats:
@@ -83,4 +84,5 @@ def _middle_of_three(values: Floats) -> Floats:
     before = np.concatenate([values[:, :_SPIKE], values[:, :-_SPIKE]], axis=1)
     after = np.concatenate([values[:, _SPIKE:], values[:, -_SPIKE:]], axis=1)
     low, high = np.minimum(before, after), np.maximum(before, after)
-    return np.minimum(np.maximum(values, low), high)
+    result: Floats = np.minimum(np.maximum(values, low), high)
+    return result

@@ -7,7 +7,7 @@ serve all series, since gaps and outliers become pseudo-data (expectation-maximi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,12 @@ class Prior:
     knot: float
     season: float
 
+    def sizes(self, families: npt.NDArray[np.str_]) -> Floats:
+        """The standard deviation of each column's coefficient."""
+        known = {"level": _LEVEL, "slope": self.slope, "knot": self.knot, "season": self.season}
+        known |= {"cross": _CROSS * self.season, "holiday": _HOLIDAY}
+        return np.array([known[str(one)] for one in families])
+
 
 PRIORS = tuple(
     Prior(slope, knot, season)
@@ -55,17 +61,18 @@ PRIORS = tuple(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Solver:
-    """One setting, factored.
+class _Factors:
+    """The settings that share one noise, factored; the first axis is the prior.
 
     Attributes:
-        inverse: Covariance of the coefficients, shape (p, p), in squared innovations.
-        log_density: Terms of the marginal likelihood that are the same for all series.
-        spread: Variance ahead from what is not known of the coefficients and from changes of slope to come, (horizon,).
+        inverse: Covariance of the coefficients in squared innovations, shape (n_priors, p, p).
+        log_density: Terms of the marginal likelihood that are the same for all series, shape (n_priors, 1).
+        spread: Variance ahead from what is not known of the coefficients and from changes of slope to come, shape
+            (n_priors, horizon).
     """
 
     inverse: Floats
-    log_density: float
+    log_density: Floats
     spread: Floats
 
 
@@ -78,7 +85,7 @@ class _Fit:
         noise: Place of the noise in the table.
         coefficients: Shape (n_series, p).
         variance: Of the innovations.
-        spread: As in `_Solver`, shape (n_series, horizon).
+        spread: As in `_Factors`, shape (n_series, horizon).
     """
 
     likelihood: Floats
@@ -212,15 +219,14 @@ def _search(
             continue
         white = noise.whiten(basis.history)
         turned = np.ascontiguousarray(noise.whiten_transposed(white).T)
-        solvers = list(_solvers(basis, noise, white, priors))
+        factors = _factors(basis, noise, white, priors)
         for start in range(0, len(tried), BLOCK):
             some = tried[start : start + BLOCK]
             block = np.zeros((work.shape[1], BLOCK))
             block[:, : len(some)] = work[some].T
             moments, total = turned @ block, (noise.whiten(block) ** 2).sum(axis=0)
             least = _FLOOR * (block**2).sum(axis=0)
-            for solver in solvers:
-                _improve(best, some, place, solver, moments, np.maximum(total, least), least, readings[some])
+            _improve(best, some, place, factors, moments, np.maximum(total, least), least, readings[some])
     return best
 
 
@@ -228,51 +234,42 @@ def _improve(
     best: _Fit,
     rows: npt.NDArray[np.int64],
     place: int,
-    solver: _Solver,
+    factors: _Factors,
     moments: Floats,
     total: Floats,
     least: Floats,
     readings: Floats,
 ) -> None:
-    """Puts a setting in place of the best so far where it is more likely."""
-    coefficients = solver.inverse @ moments
-    left = np.maximum(total - (moments * coefficients).sum(axis=0), least)[: len(rows)]
+    """Puts the best setting of a noise in place of the best so far where it is more likely."""
+    n_priors, p, _ = factors.inverse.shape
+    coefficients = (factors.inverse.reshape(-1, p) @ moments).reshape(n_priors, p, -1)
+    left = np.maximum(total - (moments * coefficients).sum(axis=1), least)[:, : len(rows)]
     variance = left / readings
-    likelihood = solver.log_density - readings / 2 * np.log(np.where(variance > 0, variance, 1.0))
-    better = likelihood > best.likelihood[rows]
-    won = rows[better]
-    best.likelihood[won] = likelihood[better]
+    likelihood = factors.log_density - readings / 2 * np.log(np.where(variance > 0, variance, 1.0))
+    prior = likelihood.argmax(axis=0)
+    column = np.arange(len(rows))
+    better = likelihood[prior, column] > best.likelihood[rows]
+    won, prior, column = rows[better], prior[better], column[better]
+    best.likelihood[won] = likelihood[prior, column]
     best.noise[won] = place
-    best.coefficients[won] = coefficients[:, : len(rows)][:, better].T
-    best.variance[won] = variance[better]
-    best.spread[won] = solver.spread
+    best.coefficients[won] = coefficients[prior, :, column]
+    best.variance[won] = variance[prior, column]
+    best.spread[won] = factors.spread[prior]
 
 
-def _solvers(basis: Basis, noise: Noise, white: Floats, priors: Sequence[Prior]) -> Iterator[_Solver]:
-    """The settings of one noise, factored."""
+def _factors(basis: Basis, noise: Noise, white: Floats, priors: Sequence[Prior]) -> _Factors:
     gram = white.T @ white
     ahead = basis.ahead - noise.expected(basis.history, len(basis.ahead))
+    to_come = (basis.future_knots**2).sum(axis=0)
+    inverses, densities, spreads = [], [], []
     for prior in priors:
-        sizes = {
-            "level": _LEVEL,
-            "slope": prior.slope,
-            "knot": prior.knot,
-            "season": prior.season,
-            "cross": _CROSS * prior.season,
-            "holiday": _HOLIDAY,
-        }
-        size = noise.spread * basis.size * np.array([sizes[str(one)] for one in basis.family])
+        size = noise.spread * basis.size * prior.sizes(basis.family)
         matrix = gram + np.diag(size**-2)
         inverse = np.linalg.inv(matrix)
-        inverse = (inverse + inverse.T) / 2
-        to_come = (noise.spread * prior.knot) ** 2 * (basis.future_knots**2).sum(axis=0)
-        yield _Solver(
-            inverse=inverse,
-            log_density=noise.log_density
-            - float(np.log(np.diag(np.linalg.cholesky(matrix))).sum())
-            - float(np.log(size).sum()),
-            spread=((ahead @ inverse) * ahead).sum(axis=1) + to_come,
-        )
+        inverses.append((inverse + inverse.T) / 2)
+        densities.append(noise.log_density - np.log(np.diag(np.linalg.cholesky(matrix))).sum() - np.log(size).sum())
+        spreads.append(((ahead @ inverses[-1]) * ahead).sum(axis=1) + (noise.spread * prior.knot) ** 2 * to_come)
+    return _Factors(inverse=np.stack(inverses), log_density=np.array(densities)[:, None], spread=np.stack(spreads))
 
 
 def _fitted(fit: _Fit, x: Floats) -> Floats:
