@@ -8,18 +8,17 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import requests
 
-from bench import world
 from tests.sink.results import forecast
 from tutordex_analysis.frame import TimeRange, floor, wide
 from tutordex_analysis.sink import exposition, serve, textfile
 from tutordex_analysis.sink.exposition import Family, Sample
+from tutordex_analysis.source.local_server import LocalPrometheus
 from tutordex_analysis.source.prometheus import PrometheusSource
 
 pytestmark = pytest.mark.server
@@ -53,36 +52,28 @@ def stored():
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("scrape")
-    (folder / "samples.txt").write_text(stored(), encoding="utf-8")
-    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=240h", "-q"]
-    subprocess.run([*command, folder / "samples.txt", folder / "tsdb"], check=True, capture_output=True)
-    with world.prometheus(folder / "tsdb", "--web.enable-lifecycle") as address:
-        yield address
+def published(tmp_path_factory):
+    """The file of an endpoint, how late that endpoint's clock is, and its scrape job."""
+    path, late = tmp_path_factory.mktemp("published") / "metrics.prom", [0.0]
+    with serve.server(path, validity="1h", port=0, clock=lambda: time.time() + late[0]) as web:
+        threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        job = serve.scrape_job(port=web.server_address[1]).replace("60s", "1s")
+        yield path, late, f"scrape_configs:\n{job}"
+        web.shutdown()
+
+
+@pytest.fixture(scope="module")
+def url(published, tmp_path_factory):
+    """A Prometheus that holds the week and scrapes the endpoint every second."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    (folder / "week.txt").write_text(stored(), encoding="utf-8")
+    with LocalPrometheus(folder, openmetrics=[folder / "week.txt"], config=published[2]) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")
 def source(url):
     return PrometheusSource(url)
-
-
-@pytest.fixture(scope="module")
-def scraped(url, tmp_path_factory):
-    """A file, the clock of its endpoint, and a Prometheus that scrapes it every second."""
-    folder = tmp_path_factory.mktemp("published")
-    late = [0.0]
-    path = folder / "metrics.prom"
-    with serve.server(path, validity="1h", port=0, clock=lambda: time.time() + late[0]) as web:
-        threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        job = serve.scrape_job(port=web.server_address[1]).replace("60s", "1s")
-        (folder / "prometheus.yml").write_text(f"scrape_configs:\n{job}", encoding="utf-8")
-        subprocess.run(["promtool", "check", "config", folder / "prometheus.yml"], check=True, capture_output=True)
-        config = requests.get(f"{url}/api/v1/status/flags", timeout=10).json()["data"]["config.file"]
-        Path(config).write_text((folder / "prometheus.yml").read_text(encoding="utf-8"), encoding="utf-8")
-        requests.post(f"{url}/-/reload", timeout=10).raise_for_status()
-        yield path, late
-        web.shutdown()
 
 
 def instant(url, query):
@@ -130,8 +121,8 @@ def test_the_nearest_lead_that_reaches_an_instant_can_be_drawn_as_one_line(sourc
     assert table.iloc[:, 0].to_numpy() == pytest.approx(truth(table.index) + BIAS)
 
 
-def test_a_scraped_forecast_is_read_back_and_its_error_follows(url, scraped):
-    path, late = scraped
+def test_a_scraped_forecast_is_read_back_and_its_error_follows(url, published):
+    path, late, _ = published
     publish(path, actual=100.0, ahead=107.0)
     found = until(url, 'tutordex_forecast{signal="live",quantile="0.5"}', bool)
     labels = found[0][0]
@@ -146,3 +137,9 @@ def test_a_scraped_forecast_is_read_back_and_its_error_follows(url, scraped):
     assert 0 <= age[0][1] < 120
     assert until(url, 'tutordex_publisher_families{state="expired"}', lambda answer: answer[0][1] == 3)
     assert instant(url, 'up{job="tutordex-analysis"}')[0][1] == 1.0
+
+
+def test_promtool_accepts_the_scrape_job(published, tmp_path):
+    (tmp_path / "prometheus.yml").write_text(published[2], encoding="utf-8")
+    command = ["promtool", "check", "config", tmp_path / "prometheus.yml"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
