@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -196,7 +196,7 @@ def simulate(
     days: Annotated[int, typer.Option(help="Length.")] = 35,
     end: Annotated[str, typer.Option(help="Last moment; now when left out.")] = "",
     step: Annotated[str, typer.Option(help="Scrape interval.")] = "120s",
-    size: Annotated[str, typer.Option(help="test (about 150 series) or sample (about 600).")] = "test",
+    size: Annotated[Literal["test", "sample"], typer.Option(help="About 150 series, or about 600.")] = "test",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
     clean: Annotated[bool, typer.Option("--clean", help="Without incidents.")] = False,
 ) -> None:
@@ -207,9 +207,11 @@ def simulate(
     from tutordex_analysis.source import simulator
 
     last = instant(end) if end else pd.Timestamp.now("UTC")
-    world = simulator.World.ending(last, days=days, step=step, size=size, seed=seed, incidents=not clean)
+    start = last - pd.Timedelta(days=days)
+    kinds: Any = () if clean else "default"
+    world = simulator.World(start=start, end=last, step=step, size=size, seed=seed, incidents=kinds)
     with progress("simulating") as show:
-        simulator.simulate(world, output, on_progress=show)
+        simulator.simulate(world, output, progress=lambda done, total: show(done, total, f"piece {done} of {total}"))
     print(
         f"promtool tsdb create-blocks-from openmetrics --max-block-duration=240h FILE DATA, for each file in {output}"
     )
@@ -220,15 +222,21 @@ def doctor(source: SourceOption = "", as_json: Json = False) -> None:
     """Say what is reachable, stale and missing."""
     import pandas as pd
 
-    from tutordex_analysis.settings import load
     from tutordex_analysis.source import doctor as doctors
+    from tutordex_analysis.source.archive import ArchiveSource
+    from tutordex_analysis.source.connect import connect
+    from tutordex_analysis.source.through import ThroughSource
 
-    found = doctors.examine(source, settings=load(), now=pd.Timestamp.now("UTC"))
-    show_table(found.table, as_json=as_json)
-    if not as_json:
-        for line in found.sentences:
-            print(line)
-    if found.failed:
+    where = connect(source)
+    server = where.server if isinstance(where, ThroughSource) else None if isinstance(where, ArchiveSource) else where
+    archive = where.archive if isinstance(where, ThroughSource) else where if isinstance(where, ArchiveSource) else None
+    found = doctors.doctor(server, archive, where.catalogue, pd.Timestamp.now("UTC"))
+    if as_json:
+        show_table(pd.concat([found.facts, found.signals]), as_json=True)
+    else:
+        show_table(found.facts, as_json=False)
+        show_table(found.signals, as_json=False)
+    if not found.healthy:
         raise typer.Exit(1)
 
 

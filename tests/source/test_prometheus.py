@@ -13,7 +13,7 @@ from tests.source import fake_prometheus
 from tests.source.fake_prometheus import Reply, failure
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Signal
-from tutordex_analysis.errors import CatalogueError, SourceError
+from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.source.prometheus import PrometheusSource
 
@@ -197,9 +197,10 @@ def test_a_signal_is_read_up_to_the_servers_now(fake):
     assert source.read("queue", later).empty
 
 
-def test_reading_needs_a_catalogue(source):
-    with pytest.raises(CatalogueError, match="has no catalogue"):
-        source.read("queue_pending", HOUR)
+def test_a_server_without_catalogue_is_recognised_by_its_metrics(source, fake):
+    names = ("node_filesystem_avail_bytes", "node_filesystem_size_bytes")
+    fake.series = [({"__name__": name}, lambda t: t) for name in names]
+    assert source.signals()["signal"].tolist() == ["disk_used"]
 
 
 # ---- faults: (replies, the sentence)

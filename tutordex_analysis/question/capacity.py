@@ -17,7 +17,7 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Limit, Signal
 from tutordex_analysis.errors import NotEnoughData, SourceError
-from tutordex_analysis.frame import Span, TimeRange, duration
+from tutordex_analysis.frame import Span, TimeRange, duration, duration_text
 from tutordex_analysis.model.breach import Breach, breach
 from tutordex_analysis.model.forecast import Forecast, forecast
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
@@ -75,6 +75,7 @@ class Passage:
         value: What is not to be reached, in `unit`.
         now: The newest sample.
         p7d: Probability that it is reached within 7 days; `p30d`, `p90d` likewise; NaN beyond the horizon.
+        probability: That it is reached within the horizon.
         earliest: The moment by which one path in ten has reached it, UTC; NaT where that is beyond the horizon.
         likely: Half of the paths. `latest`: nine in ten.
         horizon: How far was looked.
@@ -94,12 +95,8 @@ class Passage:
     earliest: pd.Timestamp
     likely: pd.Timestamp
     latest: pd.Timestamp
+    probability: float
     horizon: pd.Timedelta
-
-    @property
-    def probability(self) -> float:
-        """Within the longest window that was looked at."""
-        return max((p for p in (self.p7d, self.p30d, self.p90d) if not np.isnan(p)), default=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,9 +266,9 @@ def _resource(history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, 
         seed=seed,
     )
     limits = {limit.name: limit for limit in catalogue.limits_of(signal.name)}
-    within = tuple(one for one in WITHIN if duration(one) <= enough.horizon)
+    within = dict.fromkeys([*(one for one in WITHIN if duration(one) <= enough.horizon), duration_text(enough.horizon)])
     breaches = {
-        (name, level): breach(ahead, limit=value, direction=limit.direction, within=within, n=n_paths, seed=seed)
+        (name, level): breach(ahead, limit=value, direction=limit.direction, within=tuple(within), n=n_paths, seed=seed)
         for name, limit in limits.items()
         for level, value in limit.values.items()
     }
@@ -280,12 +277,13 @@ def _resource(history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, 
 
 def _passages(one: Resource) -> Iterator[Passage]:
     for (name, level), found in one.breaches.items():
-        chances = {(str(r.unique_id), str(r.within)): float(r.probability) for r in found.frame.itertuples()}
+        pairs = zip(found.frame["unique_id"].astype(str), found.frame["within"].astype(str), strict=True)
+        chances = dict(zip(pairs, found.frame["probability"].to_numpy(), strict=True))
         dates = found.dates.set_index("unique_id")
         for series in one.forecast.series:
             if not _concerns(one.limits[name], one.history, series):
                 continue
-            p7d, p30d, p90d = (chances.get((series, within), float("nan")) for within in WITHIN)
+            p7d, p30d, p90d = (float(chances.get((series, within), np.nan)) for within in WITHIN)
             earliest, likely, latest = (pd.Timestamp(dates[column][series]) for column in ("q0.1", "q0.5", "q0.9"))
             yield Passage(
                 signal=one.signal.name,
@@ -299,6 +297,7 @@ def _passages(one: Resource) -> Iterator[Passage]:
                 p7d=p7d,
                 p30d=p30d,
                 p90d=p90d,
+                probability=float(chances[series, duration_text(one.horizon)]),
                 earliest=earliest,
                 likely=likely,
                 latest=latest,

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 
+from tutordex_analysis import catalogue_file
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Part
-from tutordex_analysis.errors import CatalogueError, SourceError
+from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import Span, TimeRange, duration, floor
 from tutordex_analysis.source import answer, pieces, reading
 from tutordex_analysis.source.matrix import Grid
@@ -43,7 +44,7 @@ class PrometheusSource:
         gzip: Whether to ask for compressed answers; pays on links below about 60 Mbit/s.
         workers: Requests under way at once.
         timeout: Seconds of silence after which a request is given up.
-        catalogue: The signals that `read` knows.
+        catalogue: The signals that `read` knows; when left out, the server is recognised by its metrics.
 
     Raises:
         SourceError: The URL or the credentials cannot be used.
@@ -66,12 +67,21 @@ class PrometheusSource:
             url, token=token, basic_auth=basic_auth, ca_file=ca_file, verify=verify, gzip=gzip, timeout=timeout
         )
         self.uri = self.session.address
-        self.catalogue = catalogue
+        self._given = catalogue
         self.workers = workers
         self._clock: tuple[float, pd.Timestamp] | None = None
 
     def __repr__(self) -> str:
         return f"PrometheusSource({self.uri!r})"
+
+    @functools.cached_property
+    def catalogue(self) -> Catalogue:
+        """The signals that `read` knows; asks for the server's metrics where none were given.
+
+        Raises:
+            CatalogueError: None were given, and the server exposes nothing that is known.
+        """
+        return self._given or catalogue_file.recognise(self.metrics())
 
     def query(
         self, promql: str, time_range: TimeRange, *, future: bool = False, on_piece: OnPiece | None = None
@@ -104,10 +114,10 @@ class PrometheusSource:
         """A catalogued signal on the grid of `time_range`, which is cut at the server's now.
 
         Raises:
-            CatalogueError: There is no such signal, or no catalogue.
+            CatalogueError: There is no such signal.
             SourceError: The server did not give all of it.
         """
-        wanted = self._catalogued().signal(signal)
+        wanted = self.catalogue.signal(signal)
         window = self._until_now(time_range)
 
         def fetch(part: Part, fine: TimeRange) -> pd.DataFrame:
@@ -118,7 +128,7 @@ class PrometheusSource:
 
     def signals(self) -> pd.DataFrame:
         """One row a catalogued signal."""
-        return self._catalogued().table()
+        return self.catalogue.table()
 
     def last(self, window: Span, *, step: Span = "1h") -> TimeRange:
         """The latest `window`, such that its last instant is settled: ten minutes before the server's now."""
@@ -192,11 +202,6 @@ class PrometheusSource:
         """The range without what lies after the server's now; None where nothing is left."""
         end = min(time_range.end, floor(self.now(), time_range.step) + time_range.step)
         return TimeRange(time_range.start, end, time_range.step) if end > time_range.start else None
-
-    def _catalogued(self) -> Catalogue:
-        if self.catalogue is None:
-            raise CatalogueError("this source has no catalogue; give one: PrometheusSource(url, catalogue=…)")
-        return self.catalogue
 
     def _signed(
         self,

@@ -14,6 +14,7 @@ from tutordex_analysis.frame import Span, TimeRange
 from tutordex_analysis.source import reading
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.prometheus import PrometheusSource
+from tutordex_analysis.source.storage import DamagedFile
 
 
 class ThroughSource:
@@ -51,7 +52,9 @@ class ThroughSource:
         """One part: from the archive up to its newest sample, from the server after that."""
         try:
             kept = self.archive.fetch(part, time_range)
-        except SourceError:
+        except DamagedFile:
+            raise
+        except SourceError:  # not held, or not at this step
             kept = frames.empty()
         if kept.empty:
             return self.server.query(part.at(time_range.step), time_range)
