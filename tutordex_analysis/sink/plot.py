@@ -129,7 +129,8 @@ def forecast(
         _no_data(axes[0], next(iter(forecast.reason), "no data"))
         said += [str(one) for one in forecast.reason]
     else:
-        look.time_axis(axes[-1], pd.concat([past["ds"], ahead["ds"]]).min(), ahead["ds"].max(), zone)
+        first = min(rows["ds"].min() for rows in (past, ahead) if len(rows))
+        look.time_axis(axes[-1], first, ahead["ds"].max(), zone)
     return Picture(figure=figure, alt=" ".join([*said, alt_text.of_limits(limits, unit=unit)]).strip())
 
 
