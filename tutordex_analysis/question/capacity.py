@@ -7,7 +7,7 @@ paths, not the crossing of a median line.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from tutordex_analysis.errors import NotEnoughData, SourceError
 from tutordex_analysis.frame import Span, TimeRange, duration, duration_text
 from tutordex_analysis.model.breach import Breach, breach
 from tutordex_analysis.model.forecast import Forecast, forecast
+from tutordex_analysis.question.growth import Growth, growth
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
 
 WITHIN = ("7d", "30d", "90d")
@@ -97,34 +98,6 @@ class Passage:
     latest: pd.Timestamp
     probability: float
     horizon: pd.Timedelta
-
-
-@dataclass(frozen=True, kw_only=True)
-class Growth:
-    """Events a day, now and at the end of the horizon.
-
-    Attributes:
-        signal: Name of the signal; `title` in words.
-        now: Mean of the last four weeks, `unit` a day.
-        then: Median over the paths of the mean of the horizon's last week.
-        horizon: How far ahead that is.
-        change: `then` relative to `now`; `lower` and `upper` end its 80 % band.
-    """
-
-    signal: str
-    title: str
-    unit: str
-    now: float
-    then: float
-    horizon: pd.Timedelta
-    change: float
-    lower: float
-    upper: float
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the band leaves no doubt about the direction."""
-        return self.lower > 0 or self.upper < 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -243,7 +216,7 @@ def outlook(
         at=max(one.history["ds"].max() for one in resources),
         resources=tuple(sorted(resources, key=lambda one: not one.limits)),
         passages=tuple(sorted(passages, key=lambda one: (-one.probability, -np.nan_to_num(one.p30d)))),
-        growth=tuple(found for one in resources for found in _growth(one, seed=seed)),
+        growth=tuple(found for one in resources for found in growth(one.signal, one.history, one.forecast, seed=seed)),
         sufficiency=tuple(known),
     )
 
@@ -308,28 +281,3 @@ def _passages(one: Resource) -> Iterator[Passage]:
 def _concerns(limit: Limit, history: pd.DataFrame, series: str) -> bool:
     row = frames.labels(history).loc[series]
     return all(row.get(name) == value for name, value in limit.where.items())
-
-
-def _growth(one: Resource, *, seed: int, n: int = 400) -> Iterable[Growth]:
-    """How the daily volume changes; nothing for split signals, short histories and short horizons."""
-    if one.signal.kind != "count" or one.signal.by:
-        return
-    step = frames.step_of(one.history)
-    week, day = round(pd.Timedelta(days=7) / step), pd.Timedelta(days=1) / step
-    recent = one.history["y"].to_numpy()[-4 * week :]
-    paths = one.forecast.paths(n, seed)[0]
-    if np.isfinite(recent).sum() < week or paths.shape[1] < 2 * week or np.nanmean(recent) <= 0:
-        return
-    now = float(np.nanmean(recent) * day)
-    lower, then, upper = np.quantile(paths[:, -week:].mean(axis=1) * day, [0.1, 0.5, 0.9])
-    yield Growth(
-        signal=one.signal.name,
-        title=one.signal.title,
-        unit=one.signal.unit,
-        now=now,
-        then=float(then),
-        horizon=one.horizon,
-        change=float(then / now - 1),
-        lower=float(lower / now - 1),
-        upper=float(upper / now - 1),
-    )

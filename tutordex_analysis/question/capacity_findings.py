@@ -9,8 +9,9 @@ import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.question import wording
-from tutordex_analysis.question.capacity import Growth, Outlook, Passage, Resource
+from tutordex_analysis.question.capacity import Outlook, Passage, Resource
 from tutordex_analysis.question.finding import Finding, table
+from tutordex_analysis.question.growth import Growth
 
 QUESTION = "10_capacity"
 NAIVE = "seasonal_naive"
