@@ -41,7 +41,7 @@ def stored():
     """OpenMetrics of what scrapes every five minutes would have kept of texts published each hour."""
     lines, actual = [], []
     for made in pd.date_range(NOW - 8 * pd.Timedelta("24h"), NOW - 3 * HOUR, freq=HOUR):
-        made_of = forecast(start=made + HOUR, n=7 * 24, level=lambda instants: truth(instants) + BIAS)
+        made_of = forecast(start=made + HOUR, n=7 * 24 + 6, level=lambda instants: truth(instants) + BIAS)
         families = exposition.from_forecast("queue_pending", made_of, now=made, horizons=["1h", "1d", "7d"])
         text = exposition.render(families, data_end=made, validity="1h", now=made)
         samples = [line for line in text.splitlines() if line.startswith("tutordex_forecast{")]
