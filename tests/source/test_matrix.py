@@ -1,6 +1,7 @@
 """The split decoder against `json` and `float`, bit for bit."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tutordex_analysis.errors import SourceError
 from tutordex_analysis.source import matrix
 from tutordex_analysis.source.matrix import Grid
 
+LONG = Grid(start=1_700_000_000_000, step=1000, n=1_000)
 GRID = Grid(start=1_699_999_999_250, step=250, n=40)
 NASTY = [
     '"values":[[',
@@ -93,6 +95,16 @@ def test_a_cut_answer_is_never_taken_for_a_whole_one(all_series, data):
     cut = raw[: data.draw(st.integers(0, len(raw) - 1))]
     with pytest.raises(SourceError, match="not whole JSON"):
         matrix.read(cut, asked="http://fake")
+
+
+@given(st.integers(0, 2**32))
+def test_long_series_too(seed):
+    any_bits = np.random.default_rng(seed).integers(0, 2**64, LONG.n, dtype=np.uint64).view(np.float64)
+    numbers = [*any_bits[~np.isnan(any_bits)].tolist(), math.nan, math.inf, -math.inf]
+    pairs = ",".join(f'[{1_700_000_000 + i},"{text(value)}"]' for i, value in enumerate(numbers[-LONG.n :]))
+    result = f'[{{"metric":{{}},"values":[{pairs}]}}]'
+    raw = f'{{"status":"success","data":{{"resultType":"matrix","result":{result}}}}}'.encode()
+    assert decoded(raw, grid=LONG)[1].tobytes() == by_json(raw, grid=LONG)[1].tobytes()
 
 
 def test_seventeen_digits_survive():

@@ -5,7 +5,15 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tutordex_analysis.source.plan import MAX_POINTS, PROBE_POINTS, SAMPLES_A_PIECE, Piece, Plan
+from tutordex_analysis.source.plan import (
+    MAX_POINTS,
+    MOST_SAMPLES,
+    POINTS_A_CHUNK,
+    PROBE_POINTS,
+    SAMPLES_A_PIECE,
+    Piece,
+    Plan,
+)
 
 
 def run(n, series_at, *, heavy=lambda piece: False):
@@ -43,7 +51,7 @@ def test_pieces_cover_each_instant_once_under_the_limits(n, n_series, born, most
 def test_the_first_piece_is_small_and_the_newest():
     first, *rest = run(8640, lambda piece: 100)
     assert first == Piece(8640 - PROBE_POINTS, PROBE_POINTS)
-    assert len(rest) == 4
+    assert len(rest) == 6
     assert max(piece.n for piece in rest) * 100 <= SAMPLES_A_PIECE
     assert max(piece.n for piece in rest) - min(piece.n for piece in rest) <= 1
 
@@ -72,6 +80,11 @@ def test_pieces_shrink_when_more_series_appear():
     assert plan.next().n > 9_000
     plan.learn(1_000)
     assert plan.next().n <= SAMPLES_A_PIECE // 1_000
+
+
+def test_pieces_of_many_series_keep_some_points():
+    _, *rest = run(2_016, lambda piece: 2_000)
+    assert all(POINTS_A_CHUNK - 10 <= piece.n <= MOST_SAMPLES // 2_000 for piece in rest)
 
 
 def test_a_heavy_piece_comes_back_in_halves_and_caps_the_rest():

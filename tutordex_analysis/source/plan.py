@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 MAX_POINTS = 11_000  # Prometheus refuses more a series; its own test lets 11,001 pass
-SAMPLES_A_PIECE = 250_000  # about 6.5 MB of JSON: large enough to be quick, small enough to hold a few
+SAMPLES_A_PIECE = 150_000  # about 4 MB of JSON: large enough to be quick, small enough to hold a few
+MOST_SAMPLES = 250_000  # of a piece of many series, which costs the server the more the fewer points it has …
+POINTS_A_CHUNK = 120  # … since it opens whole chunks, of that many samples each
 PROBE_POINTS = 60  # the first piece, which tells the number of series
 _GROWTH = 4  # of the next piece while no series has been seen
 
@@ -83,8 +85,10 @@ class Plan:
         return True
 
     def _size(self) -> int:
-        wanted = max(SAMPLES_A_PIECE // self._n_series, 1) if self._n_series else self._most
-        return min(wanted, self._most)
+        if not self._n_series:
+            return self._most
+        samples = min(max(SAMPLES_A_PIECE, POINTS_A_CHUNK * self._n_series), MOST_SAMPLES)
+        return min(max(samples // self._n_series, 1), self._most)
 
     def _cut(self) -> None:
         if self._n_series:
