@@ -72,6 +72,16 @@ def test_past_the_limit_already_is_certain_and_now(outlook):
     assert (got.dates.set_index("unique_id").loc["s0"] == outlook.instants("s0")[0]).all()
 
 
+def test_standing_on_the_limit_counts_though_the_forecast_falls_back():
+    y = grow(slope=0.0)
+    y[-1] = 112.0
+    falling = forecast(frame(y), horizon=30, season_lengths=(), model=structural)
+    assert falling.frame["q0.975"].iloc[5] < 111
+    got = breach(falling, limit=111.0, within=("7d",))
+    assert got.frame["probability"].item() == 1.0
+    assert got.dates["q0.9"].item() == falling.instants("s0")[0]
+
+
 def test_a_walk_reaches_a_limit_as_often_as_the_reflection_principle_says():
     steps = np.random.default_rng(0).normal(size=2000)
     outlook = forecast(frame(steps.cumsum()), horizon=400, season_lengths=(), model=last_value)

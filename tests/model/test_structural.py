@@ -109,6 +109,15 @@ def test_eight_in_ten_fall_into_the_80_percent_band(memory):
     assert 0.7 < inside[:, -12:].mean() < 0.88
 
 
+def test_slopes_that_keep_changing_widen_the_band():
+    rng = np.random.default_rng(8)
+    slopes = np.repeat(rng.normal(size=(64, 25)), 20, axis=1)
+    y = slopes.cumsum(axis=1) + rng.normal(size=slopes.shape)
+    q = fit(y[:, :400], 100, seasons=())
+    inside = (y[:, 400:] >= q[:, :, 0]) & (y[:, 400:] <= q[:, :, 2])
+    assert 0.7 < inside.mean() < 0.92
+
+
 def test_bands_never_narrow_on_a_trend():
     y = np.random.default_rng(0).normal(size=(3, 200)).cumsum(axis=1)
     width = np.ptp(fit(y, 60, seasons=()), axis=2)
@@ -130,7 +139,7 @@ def test_trailing_gaps_know_less():
     y = np.random.default_rng(0).normal(size=300).cumsum()
     y[-20:] = np.nan
     late, fresh = np.ptp(fit(y, 1)[0, 0]), np.ptp(fit(y[:-20], 1)[0, 0])
-    assert late > 2 * fresh
+    assert late > 1.4 * fresh
 
 
 def test_neighbours_do_not_change_a_bit():

@@ -27,7 +27,7 @@ from tutordex_analysis.model.score import mean
 BLOCK = 64  # rows of one matrix product: always the same, so that a series' numbers do not depend on its neighbours
 CHUNK = 1024  # series held at once, which bounds the memory
 ROUNDS = 2  # of pseudo-data
-MEMORY = (0.0, 0.4, 0.7, 0.9, 0.97)
+MEMORY = (0.0, 0.5, 0.8, 0.9, 0.96, 0.995)
 ECHO = (0.3, 0.6, 0.9)
 _NONE = 1e-3  # prior standard deviation of what a setting leaves out
 _LEVEL, _HOLIDAY = (
@@ -53,11 +53,8 @@ class Prior:
         return np.array([known[str(one)] for one in families])
 
 
-PRIORS = tuple(
-    Prior(slope, knot, season)
-    for slope, knot in ((_NONE, _NONE), (30.0, _NONE), (30.0, 1.0), (30.0, 4.0))
-    for season in (1.0, 8.0)
-)
+TRENDS = ((_NONE, _NONE), (30.0, _NONE), (30.0, 1.0), (30.0, 4.0), (30.0, 16.0))  # slope, knot
+PRIORS = tuple(Prior(slope, knot, season) for slope, knot in TRENDS for season in (1.0, 8.0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
