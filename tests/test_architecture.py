@@ -18,7 +18,7 @@ LONGEST = 320
 # Lowest first; a room sees those of the levels below its own, and itself.
 LEVELS = (
     {"errors"},
-    {"frame", "promql"},
+    {"frame", "promql", "measure"},
     {"catalogue", "catalogue_file", "settings"},
     {"source", "model"},
     {"question", "sink"},

@@ -153,6 +153,7 @@ def publish(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 9877,
     validity: Annotated[str, typer.Option(help="How old the data may be.")] = "3h",
+    horizon: Annotated[str, typer.Option(help="How far ahead.")] = "31d",
     as_of: Annotated[str, typer.Option(help='A past moment to demonstrate, or "newest".')] = "",
     as_json: Json = False,
 ) -> None:
@@ -169,7 +170,9 @@ def publish(
     where = connect(source)
 
     def renew() -> publishing.Publication:
-        made = publishing.publication(where, now=pd.Timestamp.now("UTC"), validity=validity, as_of=as_of)
+        made = publishing.publication(
+            where, now=pd.Timestamp.now("UTC"), validity=validity, as_of=as_of, horizon=horizon
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write(made.text, path)
         if textfile is not None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
 
-from tutordex_analysis.errors import AnalysisError
-from tutordex_analysis.frame import Instant, Span, instant
+from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.errors import AnalysisError, NotEnoughData
+from tutordex_analysis.frame import Instant, Span, duration, instant
 from tutordex_analysis.question import capacity
+from tutordex_analysis.question.sufficiency import sufficiency
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
 from tutordex_analysis.source.connect import Source, settled
@@ -39,7 +41,9 @@ class Publication:
     at: pd.Timestamp
 
 
-def publication(source: Source, *, now: Instant, validity: Span, as_of: Instant = "") -> Publication:
+def publication(
+    source: Source, *, now: Instant, validity: Span, as_of: Instant = "", horizon: Span = HORIZON
+) -> Publication:
     """Forecasts and breach dates of every catalogued signal that is to be published.
 
     Args:
@@ -47,6 +51,7 @@ def publication(source: Source, *, now: Instant, validity: Span, as_of: Instant 
         now: The clock.
         validity: How old the newest sample may be at that moment.
         as_of: A past moment to speak of, "newest" for that of the newest sample; "" for now.
+        horizon: How far ahead; a lead as long as this is left out, since the data are some minutes old.
 
     Raises:
         NotEnoughData: Nothing can be forecast.
@@ -54,23 +59,39 @@ def publication(source: Source, *, now: Instant, validity: Span, as_of: Instant 
     """
     time_range = settled(source, WINDOW, step=STEP, as_of="" if as_of == NEWEST else as_of)
     catalogue = source.catalogue
-    outlook = capacity.outlook(capacity.gather(source, catalogue, time_range), catalogue, horizon=HORIZON)
-    moment = instant(now) if not as_of else outlook.at if as_of == NEWEST else instant(as_of)
-    families = list(_families(outlook, moment))
-    text = exposition.render(families, data_end=outlook.at, validity=validity, now=now, as_of=moment if as_of else None)
-    return Publication(text=text, families=exposition.summary(families), data_end=outlook.at, at=moment)
+    histories = capacity.gather(source, catalogue, time_range)
+    resources = list(_resources(histories, catalogue, duration(horizon)))
+    data_end = max(one.history["ds"].max() for one in resources)
+    moment = instant(now) if not as_of else data_end if as_of == NEWEST else instant(as_of)
+    families = [family for one in resources for family in _families(one, moment)]
+    text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)
+    return Publication(text=text, families=exposition.summary(families), data_end=data_end, at=moment)
 
 
-def _families(outlook: capacity.Outlook, moment: pd.Timestamp) -> list[Family]:
-    families: list[Family] = []
-    for one in outlook.resources:
-        name = one.signal.name
-        families += exposition.from_forecast(name, one.forecast, now=moment, unit=one.signal.unit)
-        for (limit, level), found in one.breaches.items():
-            families += exposition.from_breach(name, found, limit=f"{limit}_{level}")
-        values = {f"{limit.name}_{level}": v for limit in one.limits.values() for level, v in limit.values.items()}
-        families += exposition.from_limits(name, values)
-    return families
+def _resources(
+    histories: Mapping[str, pd.DataFrame], catalogue: Catalogue, horizon: pd.Timedelta
+) -> Iterator[capacity.Resource]:
+    """The forecasts that can be made; those that cannot yet are left out."""
+    refused = ""
+    some = False
+    for name, history in histories.items():
+        enough = sufficiency(catalogue.signal(name), history, horizon=horizon)
+        try:
+            yield capacity.resource(history, enough, catalogue)
+            some = True
+        except NotEnoughData as error:
+            refused = refused or str(error)
+    if not some:
+        raise NotEnoughData(f"there is nothing to publish yet: {refused}")
+
+
+def _families(one: capacity.Resource, moment: pd.Timestamp) -> Iterator[Family]:
+    name = one.signal.name
+    yield from exposition.from_forecast(name, one.forecast, now=moment, unit=one.signal.unit)
+    for (limit, level), found in one.breaches.items():
+        yield from exposition.from_breach(name, found, limit=f"{limit}_{level}")
+    values = {f"{limit.name}_{level}": v for limit in one.limits.values() for level, v in limit.values.items()}
+    yield from exposition.from_limits(name, values)
 
 
 @contextmanager

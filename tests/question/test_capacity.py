@@ -74,10 +74,10 @@ def test_a_resource_past_its_limit_says_so_with_its_value():
 
 
 def test_growth_is_told_apart_from_none():
-    grown = outlook(posts_seen=posts(0.01)).growth[0]
+    grown = outlook(posts_seen=posts(0.01)).volumes[0]
     assert grown.is_clear
     assert grown.lower > 0.2
-    flat = outlook(posts_seen=posts()).growth[0]
+    flat = outlook(posts_seen=posts()).volumes[0]
     assert flat.lower < 0 < flat.upper
     assert abs(flat.change) < 0.2
 

@@ -20,7 +20,7 @@ from tutordex_analysis.errors import NotEnoughData, SourceError
 from tutordex_analysis.frame import Span, TimeRange, duration, duration_text
 from tutordex_analysis.model.breach import Breach, breach
 from tutordex_analysis.model.forecast import Forecast, forecast
-from tutordex_analysis.question.growth import Growth, growth
+from tutordex_analysis.question.growth import Volume, volume
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
 
 WITHIN = ("7d", "30d", "90d")
@@ -106,22 +106,27 @@ class Outlook:
 
     Attributes:
         at: The newest instant that was read, UTC.
-        resources: What could be forecast, those with limits first.
+        resources: Every signal with a limit that could be forecast.
         passages: Every limit of every series, the most probable first.
-        growth: Every counted signal that can be compared.
+        volumes: How fast each counted signal grows.
         sufficiency: What each history allows.
     """
 
     at: pd.Timestamp
     resources: tuple[Resource, ...]
     passages: tuple[Passage, ...]
-    growth: tuple[Growth, ...]
+    volumes: tuple[Volume, ...]
     sufficiency: tuple[Sufficiency, ...]
+
+    @property
+    def answers(self) -> tuple[Resource | Volume, ...]:
+        """Everything that was forecast."""
+        return *self.resources, *self.volumes
 
     @property
     def digest(self) -> str:
         """Twelve hex digits of all that was read."""
-        each = "".join(frames.digest(one.history) for one in self.resources)
+        each = "".join(frames.digest(one.history) for one in self.answers)
         return hashlib.sha256(each.encode()).hexdigest()[:12]
 
     @property
@@ -130,9 +135,13 @@ class Outlook:
         return pd.DataFrame([asdict(one) for one in self.passages], columns=list(Passage.__dataclass_fields__))
 
     @property
-    def volumes(self) -> pd.DataFrame:
-        """The growth as a table."""
-        return pd.DataFrame([asdict(one) for one in self.growth], columns=list(Growth.__dataclass_fields__))
+    def growth(self) -> pd.DataFrame:
+        """The volumes as a table."""
+        names = ["title", "unit", "now", "then", "change", "lower", "upper"]
+        rows = [
+            [one.signal.title, one.signal.unit, *(getattr(one, name) for name in names[2:])] for one in self.volumes
+        ]
+        return pd.DataFrame(rows, columns=names)
 
     @property
     def models(self) -> pd.DataFrame:
@@ -140,11 +149,11 @@ class Outlook:
         rows = [
             {
                 "signal": one.signal.name,
-                "where": one.where[str(series)],
+                "where": str(series).removeprefix(one.signal.name),
                 "model": model,
                 "why": one.forecast.reason[str(series)],
             }
-            for one in self.resources
+            for one in self.answers
             for series, model in one.forecast.model.items()
         ]
         return pd.DataFrame(rows, columns=["signal", "where", "model", "why"])
@@ -188,7 +197,7 @@ def outlook(
     seed: int = 0,
     n_paths: int = 1000,
 ) -> Outlook:
-    """Forecasts of every signal against its limits.
+    """Every signal with a limit against it, and how every counted one grows.
 
     Args:
         histories: Frames by signal name; hourly is what the defaults are made for.
@@ -201,27 +210,42 @@ def outlook(
         NotEnoughData: Not one signal can be forecast.
     """
     resources: list[Resource] = []
+    volumes: list[Volume] = []
     known: list[Sufficiency] = []
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=duration(horizon))
         try:
-            resources.append(_resource(history, enough, catalogue, seed=seed, n_paths=n_paths))
+            if catalogue.limits_of(name):
+                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths))
+            elif enough.signal.kind == "count" and not enough.signal.by:
+                volumes.append(
+                    volume(enough.signal, history, horizon=enough.horizon, calendar=catalogue.calendar, seed=seed)
+                )
+            else:
+                continue
         except NotEnoughData as error:
             enough = replace(enough, refused=str(error))
         known.append(enough)
-    if not resources:
+    if not resources and not volumes:
         raise NotEnoughData(f"not one of {len(known)} signals can be forecast yet; the first: {known[0].refused}")
     passages = [passage for one in resources for passage in _passages(one)]
     return Outlook(
-        at=max(one.history["ds"].max() for one in resources),
-        resources=tuple(sorted(resources, key=lambda one: not one.limits)),
+        at=max(history["ds"].max() for history in histories.values() if history["y"].notna().any()),
+        resources=tuple(resources),
         passages=tuple(sorted(passages, key=lambda one: (-one.probability, -np.nan_to_num(one.p30d)))),
-        growth=tuple(found for one in resources for found in growth(one.signal, one.history, one.forecast, seed=seed)),
+        volumes=tuple(volumes),
         sufficiency=tuple(known),
     )
 
 
-def _resource(history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, *, seed: int, n_paths: int) -> Resource:
+def resource(
+    history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, *, seed: int = 0, n_paths: int = 1000
+) -> Resource:
+    """The forecast of one signal and its limits, as far ahead as its history carries.
+
+    Raises:
+        NotEnoughData: No series has two samples, or none can be forecast.
+    """
     signal = enough.signal
     alive = history.groupby("unique_id", observed=True)["y"].transform("count") >= 2
     if not alive.any():

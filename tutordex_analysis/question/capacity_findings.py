@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.measure import day_text, value_text
+from tutordex_analysis.model.forecast import Forecast
 from tutordex_analysis.question import wording
-from tutordex_analysis.question.capacity import Outlook, Passage, Resource
+from tutordex_analysis.question.capacity import Outlook, Passage
 from tutordex_analysis.question.finding import Finding, table
-from tutordex_analysis.question.growth import Growth
+from tutordex_analysis.question.growth import Volume
 
 QUESTION = "10_capacity"
 NAIVE = "seasonal_naive"
@@ -24,7 +27,7 @@ def findings(outlook: Outlook, catalogue: Catalogue) -> pd.DataFrame:
     return table(
         [
             *(_limit(one, catalogue, tz) for one in outlook.passages),
-            *(_growth(one) for one in outlook.growth),
+            *(_growth(one) for one in outlook.volumes),
             *_lacks(outlook, tz),
         ]
     )
@@ -47,7 +50,7 @@ def headline(outlook: Outlook, catalogue: Catalogue) -> str:
 
 def scorecard(outlook: Outlook) -> tuple[str, ...]:
     """How the models did against repeating last week, in sentences."""
-    rivals = [score for one in outlook.resources for score in _rivals(one)]
+    rivals = [score for one in outlook.answers for score in _rivals(one.forecast)]
     if not rivals:
         return ("No series has history enough yet to test a model against repeating last week.",)
     won = [ours / naive for ours, naive in rivals if ours < naive]
@@ -58,10 +61,10 @@ def scorecard(outlook: Outlook) -> tuple[str, ...]:
     )
 
 
-def _rivals(one: Resource) -> Iterator[tuple[float, float]]:
+def _rivals(ahead: Forecast) -> Iterator[tuple[float, float]]:
     """Mean absolute errors of the model used and of the seasonal naive one, for each series with a tournament."""
-    scores = one.forecast.scores
-    for series, model in one.forecast.model.items():
+    scores = ahead.scores
+    for series, model in ahead.model.items():
         mine = scores[scores["unique_id"].astype(str) == str(series)].groupby("model", observed=True)["mase"].mean()
         if NAIVE in mine.index and model in mine.index:
             yield float(mine[model]), float(mine[NAIVE])
@@ -72,16 +75,17 @@ def sentence(one: Passage, catalogue: Catalogue) -> str:
     tz = catalogue.calendar.timezone
     above = catalogue.limits[one.limit].direction == "above"
     name = f"{one.title} ({one.where})" if one.where else one.title
-    value, ahead = wording.number(one.value, one.unit), wording.span(one.horizon)
+    value, ahead = value_text(one.value, one.unit), wording.span(one.horizon)
     if (one.now >= one.value) if above else (one.now <= one.value):
-        return f"{name} is at or {'above' if above else 'below'} {value} now ({wording.number(one.now, one.unit)})."
-    first = wording.day(one.earliest, tz)
+        return f"{name} is at or {'above' if above else 'below'} {value} now ({value_text(one.now, one.unit)})."
+    first = _day(one.earliest, tz)
     if not pd.isna(one.latest):
-        between = f"in eight of ten simulated futures between {first} and {wording.day(one.latest, tz)}"
-        return f"{name} reaches {value} about {wording.day(one.likely, tz)} ({between})."
+        last = _day(one.latest, tz)
+        days = f"between {first} and {last}" if first != last else f"on {first}"
+        return f"{name} reaches {value} about {_day(one.likely, tz)} (in eight of ten simulated futures {days})."
     if not pd.isna(one.likely):
         chance = wording.chance(one.probability)
-        return f"{name} probably reaches {value} about {wording.day(one.likely, tz)} (chance within {ahead} {chance})."
+        return f"{name} probably reaches {value} about {_day(one.likely, tz)} (chance within {ahead} {chance})."
     if one.probability >= LIKELY:
         chance = wording.chance(one.probability)
         return f"{name} may reach {value}, {first} at the earliest (chance within {ahead} {chance})."
@@ -107,17 +111,18 @@ def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
     )
 
 
-def _growth(one: Growth) -> Finding:
-    now, ahead = wording.number(one.now, one.unit), wording.span(one.horizon)
+def _growth(one: Volume) -> Finding:
+    now, ahead = value_text(one.now, one.signal.unit), wording.span(one.horizon)
     band = f"80 % band {wording.change(one.lower)} to {wording.change(one.upper)}"
     if one.is_clear:
         verb = "grow" if one.change > 0 else "shrink"
-        text = f"{one.title} {verb} from {now} to {wording.number(one.then, one.unit)} a day in {ahead} ({band})."
+        then = value_text(one.then, one.signal.unit)
+        text = f"{one.signal.title} {verb} from {now} to {then} a day in {ahead} ({band})."
     else:
-        text = f"{one.title}: {now} a day; we cannot tell whether that grows or shrinks in {ahead} ({band})."
+        text = f"{one.signal.title}: {now} a day; we cannot tell whether that grows or shrinks in {ahead} ({band})."
     return Finding(
         question=QUESTION,
-        signal=one.signal,
+        signal=one.signal.name,
         kind="will_happen",
         sentence=text,
         effect=one.change,
@@ -136,7 +141,7 @@ def _lacks(outlook: Outlook, tz: str) -> Iterator[Finding]:
         if one.refused:
             reasons.setdefault(f"nothing can be said yet; {one.refused}", []).append(one.signal.title)
         elif one.missing:
-            since = wording.day(one.complete_from, tz)
+            since = _day(one.complete_from, tz)
             lack = (
                 f"{wording.span(one.length)} of history do not allow {' or '.join(one.missing)}; from {since} they do"
             )
@@ -144,3 +149,7 @@ def _lacks(outlook: Outlook, tz: str) -> Iterator[Finding]:
     for reason, titles in reasons.items():
         names = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")
         yield Finding(question=QUESTION, signal="", kind="data", sentence=f"{names}: {reason}.", priority=1.0)
+
+
+def _day(moment: pd.Timestamp, tz: str) -> str:
+    return "beyond" if pd.isna(moment) else day_text(moment, ZoneInfo(tz))

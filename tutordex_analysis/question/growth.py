@@ -1,66 +1,140 @@
-"""How the daily volume of a counted signal changes until the end of its forecast."""
+"""How fast the work grows: daily volumes of counted signals, now and at the end of their forecast."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from tutordex_analysis import frame as frames
-from tutordex_analysis.catalogue import Signal
-from tutordex_analysis.model.forecast import Forecast
+from tutordex_analysis.catalogue import Calendar, Limit, Signal
+from tutordex_analysis.errors import NotEnoughData
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.model.breach import Breach
+from tutordex_analysis.model.forecast import Forecast, forecast
+
+DAY = pd.Timedelta(days=1)
+MOST_MISSING = 0.25  # of a day's steps; with more the day is unknown
 
 
-@dataclass(frozen=True, kw_only=True)
-class Growth:
-    """Events a day, now and at the end of the horizon.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Volume:
+    """Events a day of one signal, now and at the end of the horizon.
 
     Attributes:
-        signal: Name of the signal; `title` in words.
-        now: Mean of the last four weeks, `unit` a day.
-        then: Median over the paths of the mean of the horizon's last week.
-        horizon: How far ahead that is.
+        signal: What is counted.
+        history: Sums of civil days.
+        forecast: The days to come.
+        now: Mean of the last four weeks, a day.
+        then: Median over simulated futures of the mean of the horizon's last week.
         change: `then` relative to `now`; `lower` and `upper` end its 80 % band.
     """
 
-    signal: str
-    title: str
-    unit: str
+    signal: Signal
+    history: pd.DataFrame
+    forecast: Forecast
     now: float
     then: float
-    horizon: pd.Timedelta
     change: float
     lower: float
     upper: float
+
+    @property
+    def horizon(self) -> pd.Timedelta:
+        """How far ahead `then` is."""
+        return self.forecast.horizon * self.forecast.step
 
     @property
     def is_clear(self) -> bool:
         """Whether the band leaves no doubt about the direction."""
         return self.lower > 0 or self.upper < 0
 
+    @property
+    def limits(self) -> dict[str, Limit]:
+        """None: a volume has no limit of its own."""
+        return {}
 
-def growth(signal: Signal, history: pd.DataFrame, ahead: Forecast, *, seed: int, n: int = 400) -> Iterator[Growth]:
-    """How the daily volume changes; nothing for split signals, short histories and short horizons."""
-    if signal.kind != "count" or signal.by:
-        return
-    step = frames.step_of(history)
-    week, day = round(pd.Timedelta(days=7) / step), pd.Timedelta(days=1) / step
-    recent = history["y"].to_numpy()[-4 * week :]
-    paths = ahead.paths(n, seed)[0]
-    if np.isfinite(recent).sum() < week or paths.shape[1] < 2 * week or np.nanmean(recent) <= 0:
-        return
-    now = float(np.nanmean(recent) * day)
-    lower, then, upper = np.quantile(paths[:, -week:].mean(axis=1) * day, [0.1, 0.5, 0.9])
-    yield Growth(
-        signal=signal.name,
-        title=signal.title,
-        unit=signal.unit,
-        now=now,
-        then=float(then),
-        horizon=ahead.horizon * ahead.step,
-        change=float(then / now - 1),
-        lower=float(lower / now - 1),
-        upper=float(upper / now - 1),
+    @property
+    def breaches(self) -> dict[tuple[str, str], Breach]:
+        """None, since there is no limit."""
+        return {}
+
+
+def volume(
+    signal: Signal, history: pd.DataFrame, *, horizon: pd.Timedelta, calendar: Calendar, seed: int, n: int = 1000
+) -> Volume:
+    """The growth of one counted signal with a single series.
+
+    Args:
+        signal: What is counted.
+        history: Counts a step, which divides a day.
+        horizon: How far ahead, at least two weeks.
+        calendar: Whose days, and which holidays.
+        seed: Of the simulated futures.
+        n: How many of them.
+
+    Raises:
+        NotEnoughData: Fewer than two weeks of whole days, or nothing was counted.
+    """
+    days = daily(history, tz=calendar.timezone)
+    recent = days["y"].to_numpy()[-28:]
+    if np.isfinite(recent).sum() < 14 or horizon < 14 * DAY:
+        raise NotEnoughData(f"the growth of {signal.name} needs 14 whole days, got {np.isfinite(recent).sum()}")
+    now = float(np.nanmean(recent))
+    if now <= 0:
+        raise NotEnoughData(f"nothing of {signal.name} was counted in the last 28 days")
+    seasons = [one for one in signal.season_lengths if one > DAY]
+    ahead = forecast(
+        days,
+        horizon=horizon,
+        season_lengths=seasons,
+        calendar=calendar.country,
+        tz=calendar.timezone,
+        lower=0.0,
+        seed=seed,
     )
+    weeks = ahead.paths(n, seed)[0][:, -7:].mean(axis=1)
+    lower, then, upper = (float(one) for one in np.quantile(weeks, [0.1, 0.5, 0.9]))
+    return Volume(
+        signal=signal,
+        history=days,
+        forecast=ahead,
+        now=now,
+        then=then,
+        change=then / now - 1,
+        lower=lower / now - 1,
+        upper=upper / now - 1,
+    )
+
+
+def daily(history: pd.DataFrame, *, tz: str) -> pd.DataFrame:
+    """Sums of whole days of one series, each at the civil midnight that ends it.
+
+    A day is the 24 hours before a midnight; where clocks change, that of the newest midnight goes for all days.
+
+    Raises:
+        NotEnoughData: There is no whole day.
+    """
+    ids, grid, values = frames.matrix(history)
+    step = frames.step_of(history)
+    n = round(DAY / step)
+    local = grid.tz_convert(tz)
+    midnights = np.flatnonzero(local == local.normalize())
+    end = int(midnights[-1]) + 1 if len(midnights) else 0
+    days = end // n
+    if days < 1 or len(ids) != 1:
+        raise NotEnoughData(f"daily sums need one series with at least one whole day, got {len(ids)} and {days}")
+    cut = values[0, end - days * n : end].reshape(days, n)
+    missing = np.isnan(cut).mean(axis=1)
+    known = np.where(missing > MOST_MISSING, np.nan, np.nansum(cut, axis=1) / np.maximum(1 - missing, 1 - MOST_MISSING))
+    first = grid[end - 1] - (days - 1) * DAY
+    table = frames.labels(history).to_dict(orient="records")[0]
+    return _on_days(known, {str(k): str(v) for k, v in table.items()}, first)
+
+
+def _on_days(values: frames.Floats, labels: dict[str, str], first: pd.Timestamp) -> pd.DataFrame:
+    """A frame of days that start where `first` does, which need not be on the grid of UTC days."""
+    grid = TimeRange("1970-01-01T00:00Z", pd.Timestamp("1970-01-01T00:00Z") + len(values) * DAY, DAY)
+    made = frames.build(values[None], [labels], grid)
+    return made.assign(ds=made["ds"] + (first - grid.start))

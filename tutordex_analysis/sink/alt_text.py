@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.frame import Floats, series_ids
-from tutordex_analysis.sink.measure import day_text, value_text
+from tutordex_analysis.measure import day_text, value_text
 from tutordex_analysis.sink.series_name import plain
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.sink.measure import largest, scale_of, tick_dates, tick_texts, unit_name
+from tutordex_analysis.measure import largest, scale_of, tick_dates, tick_texts, unit_name
 from tutordex_analysis.sink.series_name import plain, shorten
 
 INK, QUIET, RULE = "#222222", "#5c5c5c", "#d9d9d9"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
+from tutordex_analysis.measure import value_text
 from tutordex_analysis.sink import plot
 from tutordex_analysis.sink.figure_style import Picture
-from tutordex_analysis.sink.measure import value_text
 
 if TYPE_CHECKING:
     from tutordex_analysis.catalogue import Limit, Signal
@@ -66,7 +66,7 @@ def outlook(one: Outlook, *, tz: str) -> Picture:
     return plot.forecast(
         one.forecast,
         one.history,
-        title=one.signal.title,
+        title=one.signal.title + (" a day" if one.forecast.step == pd.Timedelta(days=1) else ""),
         unit=one.signal.unit,
         tz=tz,
         limits={f"{level} {value_text(value, one.signal.unit)}": value for (_, level), value in levels.items()},

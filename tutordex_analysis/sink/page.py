@@ -20,8 +20,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from tutordex_analysis.frame import instant
+from tutordex_analysis.measure import day_text, value_text
 from tutordex_analysis.sink.answer import FINDING_COLUMNS, SECTIONS, Answer, Record, answer, finding_records
-from tutordex_analysis.sink.measure import day_text, value_text
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -17,10 +17,10 @@ from matplotlib.axes import Axes
 
 from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import Floats, check, duration_text, series_ids, step_of
+from tutordex_analysis.measure import largest, tick_texts, unit_name, value_text
 from tutordex_analysis.sink import alt_text, trace
 from tutordex_analysis.sink import figure_style as look
 from tutordex_analysis.sink.figure_style import Dashes, Picture
-from tutordex_analysis.sink.measure import largest, tick_texts, unit_name, value_text
 from tutordex_analysis.sink.series_name import plain, short_names, shorten
 
 if TYPE_CHECKING:

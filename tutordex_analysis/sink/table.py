@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from tutordex_analysis.sink.measure import day_text, value_text
+from tutordex_analysis.measure import day_text, value_text
 
 MOST_ROWS = 10
 Column = Callable[[Mapping[str, object]], str]
