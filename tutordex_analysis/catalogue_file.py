@@ -169,7 +169,9 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
         return _File.model_validate(data), root
     except ValidationError as error:
         found = error.errors(include_url=False)
-        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])  # a typo, before what it lacks
+        first = next(
+            (one for one in found if one["type"] == "extra_forbidden"), found[0]
+        )  # a typo, before what it lacks
         where = tuple(str(part) for part in first["loc"])
         raise CatalogueError(f"{path}:{_line(root, where)}: {_sentence(first, where)}") from error
 

@@ -1,0 +1,132 @@
+"""The command line: help, exit codes, one sentence for a mistake; run as a user runs it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from tutordex_analysis import cli
+
+COMMANDS = (
+    "pull",
+    "report",
+    "publish",
+    "simulate",
+    "doctor",
+    "schedule",
+    "catalogue check",
+    "catalogue list",
+    "catalogue add",
+    "catalogue schema",
+)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUTORDEX_PROMETHEUS_URL", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def run(here, capfd, monkeypatch):
+    """Exit code, standard output and standard error of one command."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["tutordex-analysis", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(command):
+    said = CliRunner().invoke(cli.app, [*command.split(), "--help"])
+    assert said.exit_code == 0
+    assert re.search(rf"examples:\n\s+tutordex-analysis {command.split()[0]}", said.output)
+
+
+def test_help_loads_nothing_heavy():
+    heavy = ("pandas", "numpy", "prophet", "matplotlib")
+    code = f"import sys; from tutordex_analysis import cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["pull"], 2, "name a server"),
+        (["pull", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1"),
+        (["report"], 2, "name the questions, or say --all"),
+        (["report", "capacity", "--all"], 2, "name the questions, or say --all"),
+        (["report", "weather"], 1, "no notebook 'weather'"),
+        (["report", "capacity", "-p", "horizon"], 2, "is not NAME=VALUE"),
+        (["report", "capacity", "-p", "horizons=3d"], 1, "horizons"),
+        (["report", "capacity", "-p", "seed=tea"], 1, "seed"),
+        (["report", "capacity", "--as-of", "yesterday"], 1, "not a moment"),
+        (["publish", "--source", "nowhere"], 1, "neither a URL .* nor a folder"),
+        (["publish", "--source", "ftp://host"], 1, "ftp://host"),
+        (["doctor", "--url", "http://user:secret@127.0.0.1:1"], 1, "user"),
+        (["schedule", "launchd"], 2, "neither systemd nor cron"),
+        (["catalogue", "check", "nowhere"], 1, "nowhere is not there"),
+        (["catalogue", "add", "f", "n", "--title", "T", "--unit", "bytes"], 2, "--promql for a gauge, or --counter"),
+        (["simulate", "w", "--step", "1h", "--days", "1"], 1, "at most 4m"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_an_exit_code(run, words, code, sentence):
+    got, _, err = run(*words)
+    assert got == code
+    assert re.search(sentence, err)
+    assert "Traceback" not in err
+    assert "secret" not in err
+
+
+def test_a_typo_in_the_settings_stops_every_command(run, here):
+    (here / "tutordex.toml").write_text("prometeus_url = 'x'\n")
+    code, _, err = run("doctor")
+    assert (code, "no setting 'prometeus_url'" in err) == (1, True)
+
+
+def test_tables_are_also_json(run):
+    code, out, _ = run("catalogue", "list", "--json")
+    assert code == 0
+    rows = {row["signal"]: row for row in json.loads(out)}
+    assert rows["cpu_used"]["limits"] == "soft 0.8, hard 0.95"
+
+
+def test_doctor_looks_at_the_sample(run):
+    code, out, _ = run("doctor", "--json")
+    assert code == 0
+    states = {row["signal"]: row["newest"] for row in json.loads(out) if row.get("signal")}
+    assert "posts_seen" in states
+
+
+def test_catalogue_add_and_schema(run, here):
+    code, out, _ = run("catalogue", "add", "mine", "heat", "--title", "Heat", "--unit", "celsius", "--promql", "max(t)")
+    assert code == 0
+    assert 'catalogue = "mine"' in out
+    assert run("catalogue", "check", "mine")[1].startswith("54 signals")
+    assert json.loads(run("catalogue", "schema")[1])["title"] == "tutordex-analysis catalogue"
+
+
+def test_simulate_writes_a_world_and_its_truth(run, here):
+    code, out, _ = run("simulate", "world", "--days", "1", "--end", "2026-03-02T00:00Z", "--step", "240s", "--clean")
+    assert code == 0
+    assert "promtool tsdb create-blocks-from openmetrics" in out
+    assert (here / "world" / "truth.json").exists()
+    assert next((here / "world").glob("*.om")).read_bytes().endswith(b"# EOF\n")
+
+
+def test_schedule_prints_units_with_this_python(run):
+    code, out, _ = run("schedule", "systemd")
+    assert code == 0
+    assert sys.executable in out
+    assert "OnCalendar=Mon" in out
