@@ -163,13 +163,15 @@ def test_pieces_are_aligned_to_multiples_of_240_hours(tmp_path):
 
 @pytest.mark.parametrize("size", ["test", "sample"])
 def test_everything_exposed_is_in_the_inventory_with_its_type_and_labels(size):
-    known = inventory()
+    known, words = inventory()
     for target in scraped(World(start="2026-08-03T00:00:00Z", end="2026-08-06T00:00:00Z", size=size)):
         for family in target.families:
             entry = known[family.name]
             assert entry["type"] == family.kind, family.name
             for series in family.series:
                 assert series.name.removeprefix(family.name) in ("", "_bucket", "_sum", "_count", "_created")
+                for label, listed in entry.get("values", {}).items():
+                    assert series.labels[label] in words[listed], series
                 declared = set(entry.get("labels", ()))
                 assert set(series.labels) - {"le"} <= declared, series
                 missing = declared - set(series.labels) - {"public_host", "probe_route"}
@@ -189,8 +191,9 @@ def inventory():
             for value in node:
                 walk(value)
 
-    walk(yaml.safe_load(STACK.read_text()))
-    return found
+    stack = yaml.safe_load(STACK.read_text())
+    walk(stack)
+    return found, stack["label_values"]
 
 
 @pytest.mark.parametrize(("size", "most"), [("test", 230), ("sample", 600)])
@@ -213,6 +216,15 @@ def test_series_stay_within_the_budget(size, most):
 def test_a_world_that_cannot_be_is_refused(wrong, sentence):
     with pytest.raises(SourceError, match=sentence):
         day(**wrong)
+
+
+@pytest.mark.parametrize("messages", [0.0, 30.0])
+@pytest.mark.parametrize("size", ["test", "sample"])
+def test_half_an_hour_with_little_or_nothing_is_a_world_too(tmp_path, size, messages):
+    truth = simulate(day(hours=0.5, size=size, messages_per_day=messages), tmp_path)
+    found = read(truth.files)
+    assert truth.samples == sum(len(moments) for moments, _ in found.values())
+    assert len(named(found, "up")) == (8 if size == "sample" else 7)
 
 
 def test_an_unknown_incident_is_refused_with_the_kinds_there_are():

@@ -72,6 +72,11 @@ class _Result(NamedTuple):
 
 
 _NOTHING = _Result("", "", 0.0)
+_ATTEMPT = {
+    **dict.fromkeys(("claimed", "enqueued", "created", "begun", "left"), float),
+    **{"channel": int, "kind": object, "replay": bool, "status": object, "reason": object, "called": bool},
+    **{"llm_ok": bool, "llm_seconds": float, "store_seconds": float, "fresh": bool, "recipients": int},
+}  # columns, also those of a world in which nothing happens
 
 
 def happen(world: World, incidents: Sequence[Incident], alive: Processes) -> History:
@@ -79,17 +84,17 @@ def happen(world: World, incidents: Sequence[Incident], alive: Processes) -> His
     wanted = posts(world, incidents, alive.collector)
     caught: list[tuple[float, int]] = []
     batches: list[tuple[float, float]] = []
-    attempts = pd.DataFrame(_serve(world, incidents, alive, wanted, caught, batches))
+    attempts = pd.DataFrame(_serve(world, incidents, alive, wanted, caught, batches), columns=list(_ATTEMPT))
     jobs, count = wanted.jobs, wanted.count
     live = jobs[:count][wanted.heard[:count]].rename(columns={"arrival": "at"})
-    late = jobs.iloc[[post for _, post in caught]].assign(at=[at for at, _ in caught])
+    late = jobs.iloc[[post for _, post in caught]].assign(at=np.array([at for at, _ in caught], dtype=float))
     seen = pd.concat([live, late], ignore_index=True)[["at", "channel", "posted"]]
     edits = jobs[jobs["edit"]].rename(columns={"arrival": "at"})
     return History(
         seen=_ordered(world, seen, "at"),
         upserted=_ordered(world, pd.concat([seen, edits], ignore_index=True)[["at", "channel"]], "at"),
-        attempts=_ordered(world, attempts, "claimed"),
-        batches=pd.DataFrame(batches, columns=["claimed", "until"]),
+        attempts=_ordered(world, attempts.astype(_ATTEMPT), "claimed"),
+        batches=pd.DataFrame(batches, columns=["claimed", "until"], dtype=float),
     )
 
 

@@ -61,11 +61,11 @@ def _messages(world: World, log: pd.DataFrame, limited: np.ndarray) -> pd.DataFr
     """The direct messages of an assignment: how many were sent, failed, and had to wait."""
     rng, tutors = world.rng("direct messages"), log["recipients"].to_numpy()
     failed = rng.binomial(tutors, np.where(limited, _DM_FAILS_LIMITED, _DM_FAILS))
-    waits = rng.binomial(tutors, np.where(limited, _ASKED_TO_WAIT_LIMITED, _ASKED_TO_WAIT))
+    waits = rng.binomial(tutors - failed, np.where(limited, _ASKED_TO_WAIT_LIMITED, _ASKED_TO_WAIT))
     return log.assign(
         sent=tutors - failed,
         failed=failed,
-        waits=np.maximum(waits, np.where(limited, failed, 0)),
+        waits=waits + np.where(limited, failed, 0),  # who fails for the limit was asked to wait first
         reason=np.where(limited, "rate_limited", "telegram_4xx"),
     )
 

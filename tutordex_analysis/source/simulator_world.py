@@ -113,7 +113,7 @@ class World:
         end: First moment that is no longer in it.
         step: Scrape interval, at most 4 minutes.
         seed: Of all randomness.
-        size: "sample" has 23 channels and up to 600 series at a time, "test" 6 channels and about 150 series.
+        size: "sample" has 23 channels and up to 600 series at a time, "test" 6 channels and about 200 series.
         incidents: "default" spreads all kinds over the range; a tuple takes these kinds in this order; () is a world
             without incidents and deployments.
         messages_per_day: Mean of new posts at the start, over a plain week; about 72 in 100 become assignments.
