@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import duration, duration_text
 
 HOUR = TimeRange("2026-03-01T00:00Z", "2026-03-01T01:00Z", "5m")
 VALUES = st.floats(0, 1e6) | st.just(np.nan)
@@ -25,14 +26,14 @@ def frame_of(*rows, labels=None, time_range=None):
     ("text", "seconds"), [("5m", 300), ("1h30m", 5400), ("90d", 7_776_000), ("2w", 1_209_600), ("250ms", 0.25)]
 )
 def test_duration_reads_prometheus_notation_and_back(text, seconds):
-    assert frames.duration(text).total_seconds() == seconds
-    assert frames.duration(frames.duration_text(text)) == frames.duration(text)
+    assert duration(text).total_seconds() == seconds
+    assert duration(duration_text(text)) == duration(text)
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "0s", "1.5h", "5m,", None, 300])
 def test_duration_refuses_what_is_not_one(text):
     with pytest.raises(FrameError, match="duration"):
-        frames.duration(text)
+        duration(text)
 
 
 def test_range_floors_both_ends_to_the_steps_grid_since_1970():

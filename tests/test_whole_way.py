@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 
 from tutordex_analysis import connect
-from tutordex_analysis.frame import TimeRange, floor
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import floor
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.source.local_server import LocalPrometheus
 

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from tutordex_analysis import promql
 from tutordex_analysis.errors import CatalogueError, FrameError
-from tutordex_analysis.frame import Span, duration, duration_text
+from tutordex_analysis.moment import Span, duration, duration_text
 
 COUNTED = (  # nouns of things that are counted
     *("posts", "assignments", "jobs", "requests", "messages", "operations", "attempts", "failures", "errors", "events"),
@@ -219,10 +219,7 @@ class Signal(_Spec):
 
 
 class Limit(_Spec):
-    """Where a signal must not go: soft needs a plan, hard is an outage.
-
-    Only where a real limit exists, with the one who owns it.
-    """
+    """Where a signal must not go: soft needs a plan, hard is an outage; only where there is one, with its owner."""
 
     name: str = Field("", exclude=True, description="Filled in from the key")
     signal: str

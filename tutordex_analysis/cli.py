@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
-from tutordex_analysis import __version__, cli_catalogue
+from tutordex_analysis import __version__, cli_catalogue, cli_world
 from tutordex_analysis.console import Json, examples, fail, progress, show_table
 from tutordex_analysis.errors import AnalysisError
 
@@ -189,35 +189,10 @@ def publish(
     print(f"{path} speaks of {made.at:%Y-%m-%d %H:%M} UTC; data to {made.data_end:%Y-%m-%d %H:%M}", file=sys.stderr)
 
 
-@app.command(
-    epilog=examples(
-        "simulate world --days 35", "simulate world --days 120 --size sample --end 2026-11-15T16:00Z --seed 7"
-    )
+app.command(epilog=examples("simulate world --days 35", "simulate world --days 120 --size sample --seed 7"))(
+    cli_world.simulate
 )
-def simulate(
-    output: Annotated[Path, typer.Argument(help="Folder of the OpenMetrics files and truth.json.")],
-    days: Annotated[int, typer.Option(help="Length.")] = 35,
-    end: Annotated[str, typer.Option(help="Last moment; now when left out.")] = "",
-    step: Annotated[str, typer.Option(help="Scrape interval.")] = "120s",
-    size: Annotated[Literal["test", "sample"], typer.Option(help="About 150 series, or about 600.")] = "test",
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
-    clean: Annotated[bool, typer.Option("--clean", help="Without incidents.")] = False,
-) -> None:
-    """Write what the stack would expose, as OpenMetrics for promtool, with the truth beside it."""
-    import pandas as pd
-
-    from tutordex_analysis.frame import instant
-    from tutordex_analysis.source import simulator
-
-    last = instant(end) if end else pd.Timestamp.now("UTC")
-    start = last - pd.Timedelta(days=days)
-    kinds: Any = () if clean else "default"
-    world = simulator.World(start=start, end=last, step=step, size=size, seed=seed, incidents=kinds)
-    with progress("simulating") as show:
-        simulator.simulate(world, output, progress=lambda done, total: show(done, total, f"piece {done} of {total}"))
-    print(
-        f"promtool tsdb create-blocks-from openmetrics --max-block-duration=240h FILE DATA, for each file in {output}"
-    )
+app.command(epilog=examples("live", "live --days 120 --size sample --port 9090"))(cli_world.live)
 
 
 @app.command(epilog=examples("doctor", "doctor --url http://127.0.0.1:9090 --json"))

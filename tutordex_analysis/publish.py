@@ -11,7 +11,7 @@ import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import AnalysisError, NotEnoughData
-from tutordex_analysis.frame import Instant, Span, duration, instant
+from tutordex_analysis.moment import Instant, Span, duration, instant
 from tutordex_analysis.question import capacity
 from tutordex_analysis.question.sufficiency import sufficiency
 from tutordex_analysis.sink import exposition

@@ -21,7 +21,7 @@ from nbformat import NotebookNode
 
 from tutordex_analysis import __version__
 from tutordex_analysis.errors import CatalogueError, ReportFailed
-from tutordex_analysis.frame import instant
+from tutordex_analysis.moment import instant
 from tutordex_analysis.notebook import CellFailed, Notebook, Value, found, load, run, settle, without_login
 from tutordex_analysis.sink import folder, page
 from tutordex_analysis.sink.answer import Record, answer_of, finding_records, record_from_json, record_json

@@ -101,7 +101,7 @@ def test_a_signal_without_samples_is_named_and_the_others_go_on():
     assert [one.signal.name for one in got.resources] == ["cpu_used"]
     sentences = capacity_findings.findings(got, CATALOGUE)["sentence"]
     assert sentences.str.contains("Direct messages sent: nothing can be said yet").any()
-    assert sufficiency.table(got.sufficiency)["can"].str.contains("no sample yet").any()
+    assert sufficiency.table(got.sufficiency)["can"].str.contains("got none").any()
 
 
 def test_nothing_at_all_is_an_error_that_says_what_came():

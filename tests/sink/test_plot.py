@@ -15,9 +15,9 @@ from matplotlib.text import Text
 from tests.sink.results import breach, forecast, history
 from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import empty
+from tutordex_analysis.measure import scale_of, tick_dates, tick_texts, value_text
 from tutordex_analysis.sink import plot
 from tutordex_analysis.sink.figure_style import number, spread
-from tutordex_analysis.sink.measure import scale_of, tick_dates, tick_texts, value_text
 from tutordex_analysis.sink.series_name import short_names
 
 UTC = "UTC"

@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from tests.sink.results import forecast
-from tutordex_analysis.frame import TimeRange, floor, wide
+from tutordex_analysis.frame import TimeRange, wide
+from tutordex_analysis.moment import floor
 from tutordex_analysis.sink import exposition, serve, textfile
 from tutordex_analysis.sink.exposition import Family, Sample
 from tutordex_analysis.source.local_server import LocalPrometheus

@@ -11,6 +11,7 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import instant
 
 Series = Callable[[Any], Any]
 
@@ -46,7 +47,7 @@ def wave(level: float = 0.0) -> Series:
 
 def between(series: Series, start: str, end: str) -> Series:
     """Only there from `start` to before `end`."""
-    first, last = (frames.instant(one).value / 3.6e12 for one in (start, end))
+    first, last = (instant(one).value / 3.6e12 for one in (start, end))
     return lambda hours: np.where((hours >= first) & (hours < last), series(hours), np.nan)
 
 

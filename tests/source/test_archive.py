@@ -6,7 +6,8 @@ from tests.source.memory_source import MemorySource, wave
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Part, Signal
 from tutordex_analysis.errors import CatalogueError, SourceError
-from tutordex_analysis.frame import TimeRange, instant
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import duration, instant
 from tutordex_analysis.source import reading
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.pull import pull
@@ -43,7 +44,7 @@ def archive(tmp_path_factory):
 
 
 def hours(n, *, end="2026-03-10T13:00:00Z", step="1h"):
-    return TimeRange(instant(end) - n * frames.duration(step), end, step)
+    return TimeRange(instant(end) - n * duration(step), end, step)
 
 
 def test_a_query_is_answered_by_the_text_whatever_its_spacing(archive):

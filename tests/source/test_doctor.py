@@ -9,7 +9,8 @@ from tests.source.memory_source import MemorySource, wave
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import TimeRange, instant
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import instant
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.doctor import doctor
 from tutordex_analysis.source.pull import pull

@@ -128,8 +128,7 @@ def test_no_server_outlives_a_killed_parent(tmp_path):
 
 @pytest.mark.server
 def test_live_serves_a_world_that_ends_now_until_interrupted():
-    module = "tutordex_analysis.source.local_server"
-    with running(sys.executable, "-m", module, "--live", "--days", "1", "--step", "240s") as live:
+    with running(sys.executable, "-m", "tutordex_analysis", "live", "--days", "1", "--step", "240s") as live:
         url = live.stdout.readline().strip()
         assert len(ask(url, "last_over_time(up[15m])", time.time())) == 7
         live.send_signal(signal.SIGTERM)

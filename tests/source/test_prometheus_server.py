@@ -15,7 +15,8 @@ from prometheus_api_client import PrometheusConnect
 from tests.source.fake_prometheus import wait_until
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import TimeRange, duration
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import duration, floor
 from tutordex_analysis.source.local_server import LocalPrometheus
 from tutordex_analysis.source.plan import MAX_POINTS
 from tutordex_analysis.source.prometheus import PrometheusSource
@@ -170,7 +171,7 @@ def test_a_range_beyond_now_ends_at_the_servers_now(source):
     now = source.now()
     assert abs(now - pd.Timestamp.now("UTC")) < duration("5s")
     frame = source.query("time()", TimeRange(now - duration("1h"), now + duration("1h"), "1m"))
-    assert frame["ds"].max() == frames.floor(source.now(), "1m")
+    assert frame["ds"].max() == floor(source.now(), "1m")
     tomorrow = TimeRange(now + duration("1d"), now + duration("2d"), "1h")
     assert source.query("time()", tomorrow).empty
     assert len(source.query("time()", tomorrow, future=True)) == 24

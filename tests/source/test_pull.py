@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.source.memory_source import MemorySource, between, nothing, refused, wave
 from tutordex_analysis.catalogue import Catalogue, Part
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import TimeRange, instant, matrix
+from tutordex_analysis.frame import TimeRange, matrix
+from tutordex_analysis.moment import instant
 from tutordex_analysis.source import disk
 from tutordex_analysis.source import manifest as manifests
 from tutordex_analysis.source.archive import ArchiveSource
@@ -325,7 +326,7 @@ KILLED = textwrap.dedent(
     import os, signal, sys
     from tests.source.memory_source import MemorySource, wave
     from tutordex_analysis.catalogue import Part
-    from tutordex_analysis.frame import instant
+    from tutordex_analysis.moment import instant
     from tutordex_analysis.source import disk
     from tutordex_analysis.source.pull import pull
 

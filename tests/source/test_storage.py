@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import TimeRange, build
+from tutordex_analysis.moment import duration
 from tutordex_analysis.source import disk, storage
 
 MARCH = "2026-03"
@@ -140,7 +141,7 @@ def test_series_that_are_born_later_join_the_file(tmp_path):
 @pytest.mark.parametrize("step", ["7m", "2d", "5h"])
 def test_a_step_that_does_not_divide_a_day_is_refused(step):
     with pytest.raises(SourceError, match="steps that divide a day"):
-        storage.per_day(frames.duration(step))
+        storage.per_day(duration(step))
 
 
 @pytest.mark.parametrize("damage", ["half", "nothing", "text", "flipped"])

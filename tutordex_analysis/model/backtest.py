@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.errors import AnalysisError, FrameError, NotEnoughData
-from tutordex_analysis.frame import Floats, Span, series_ids
+from tutordex_analysis.frame import Floats, series_ids
 from tutordex_analysis.model import score
 from tutordex_analysis.model.panel import Panel, panels, seasons, steps
+from tutordex_analysis.moment import Span
 
 Forecaster: TypeAlias = Callable[..., Floats]
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError
-from tutordex_analysis.frame import Span, duration, duration_text
 from tutordex_analysis.model.forecast import Forecast
+from tutordex_analysis.moment import Span, duration, duration_text
 
 DATE_QUANTILES = (0.1, 0.5, 0.9)
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError
-from tutordex_analysis.frame import duration_text
 from tutordex_analysis.model import score
 from tutordex_analysis.model.backtest import LEAST, Forecaster, cutoff_places, name_of, tournament
 from tutordex_analysis.model.basis import CYCLES
 from tutordex_analysis.model.naive import last_value, seasonal_naive
 from tutordex_analysis.model.panel import Panel
 from tutordex_analysis.model.structural import straight_line, structural
+from tutordex_analysis.moment import duration_text
 
 MARGIN = 0.02  # a model must lose this share less than the seasonal naive, or the naive is used
 CUTOFFS = 3

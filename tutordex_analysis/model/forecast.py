@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError, NotEnoughData
-from tutordex_analysis.frame import Floats, Span, check, series_ids
+from tutordex_analysis.frame import Floats, check, series_ids
 from tutordex_analysis.model import paths
 from tutordex_analysis.model.backtest import QUANTILES, Forecaster, by_series, run
 from tutordex_analysis.model.choice import Plan, choose
 from tutordex_analysis.model.panel import panels, seasons, steps
+from tutordex_analysis.moment import Span
 
 _NEAR = 1e-6  # a value this share of the history's size past a bound is rounding, more is a contradiction
 

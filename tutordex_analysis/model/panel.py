@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError, NotEnoughData
-from tutordex_analysis.frame import Floats, Span, check, duration, duration_text, series_ids, step_of
+from tutordex_analysis.frame import Floats, check, series_ids, step_of
+from tutordex_analysis.moment import Span, duration, duration_text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

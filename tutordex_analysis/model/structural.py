@@ -7,6 +7,7 @@ serve all series, since gaps and outliers become pseudo-data (expectation-maximi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
+from threadpoolctl import ThreadpoolController
 
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import basis as bases
@@ -30,10 +32,8 @@ ROUNDS = 2  # of pseudo-data
 MEMORY = (0.0, 0.5, 0.8, 0.9, 0.96, 0.995)
 ECHO = (0.3, 0.6, 0.9)
 _NONE = 1e-3  # prior standard deviation of what a setting leaves out
-_LEVEL, _HOLIDAY = (
-    100.0,
-    3.0,
-)  # prior standard deviations: no opinion on the level; a holiday is an effect of noise size
+_LEVEL = 100.0  # prior standard deviation: no opinion
+_HOLIDAY = 3.0  # a holiday is an effect of noise size
 _CROSS = 0.3  # a longer season's own harmonics against the first season's
 _FLOOR = 1e-12  # least share of a series' variance that is noise, for the logarithm
 
@@ -53,7 +53,8 @@ class Prior:
         return np.array([known[str(one)] for one in families])
 
 
-TRENDS = ((_NONE, _NONE), (30.0, _NONE), (30.0, 1.0), (30.0, 4.0), (30.0, 16.0))  # slope, knot
+# Slope and changes of slope. A steady climb of many noise sizes (a disk that fills) is a thousand, and no change.
+TRENDS = ((_NONE, _NONE), (30.0, _NONE), (30.0, 1.0), (30.0, 4.0), (30.0, 16.0), (1e3, _NONE), (1e3, 1.0))
 PRIORS = tuple(Prior(slope, knot, season) for slope, knot in TRENDS for season in (1.0, 8.0))
 
 
@@ -64,13 +65,10 @@ class _Factors:
     Attributes:
         inverse: Covariance of the coefficients in squared innovations, shape (n_priors, p, p).
         log_density: Terms of the marginal likelihood that are the same for all series, shape (n_priors, 1).
-        spread: Variance ahead from what is not known of the coefficients and from changes of slope to come, shape
-            (n_priors, horizon).
     """
 
     inverse: Floats
     log_density: Floats
-    spread: Floats
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,17 +77,16 @@ class _Fit:
 
     Attributes:
         likelihood: Logarithm of the marginal likelihood.
-        noise: Place of the noise in the table.
+        noise: Place of the noise in the table; `prior` likewise.
         coefficients: Shape (n_series, p).
         variance: Of the innovations.
-        spread: As in `_Factors`, shape (n_series, horizon).
     """
 
     likelihood: Floats
     noise: npt.NDArray[np.int64]
+    prior: npt.NDArray[np.int64]
     coefficients: Floats
     variance: Floats
-    spread: Floats
 
 
 def structural(
@@ -132,10 +129,17 @@ def structural(
         Noise(memory, echo, lag) for memory in MEMORY for echo, lag in [(0.0, 0), *((e, m) for e in ECHO for m in lags)]
     ]
     priors = [one for one in PRIORS if (changepoints or one.knot == _NONE) and (lags or one.season == PRIORS[0].season)]
-    chunks = [_chunk(y[i : i + CHUNK], basis, noises, priors, max(lags, default=1)) for i in range(0, len(y), CHUNK)]
+    season = max(lags, default=1)
+    with _controller().limit(limits=1, user_api="blas"):  # threads cost more than they win on products of this size
+        chunks = [_chunk(y[i : i + CHUNK], basis, noises, priors, season) for i in range(0, len(y), CHUNK)]
     centre, sd = (np.concatenate(part)[:, :, None] for part in zip(*chunks, strict=True))
     result: Floats = centre + sd * ndtri(np.asarray(quantiles))
     return result
+
+
+@functools.cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def straight_line(
@@ -179,7 +183,7 @@ def _chunk(
         fit = _search(work, readings, basis, noises, priors, kept=fit.noise)
     ahead, noise_variance = _carried(fit, work - _fitted(fit, basis.history), np.isnan(z), noises, len(basis.ahead))
     ahead += _fitted(fit, basis.ahead)
-    sd = np.sqrt(fit.variance[:, None] * (noise_variance + fit.spread))
+    sd = np.sqrt(fit.variance[:, None] * (noise_variance + _spread(fit, basis, noises, priors)))
     return (centre + scale * ahead)[: len(y)], (scale * sd)[: len(y)]
 
 
@@ -202,13 +206,13 @@ def _search(
     kept: npt.NDArray[np.int64] | None,
 ) -> _Fit:
     """The most likely setting of each series and its coefficients; with `kept`, among those of its noise there."""
-    rows, horizon = len(work), len(basis.ahead)
+    rows = len(work)
     best = _Fit(
         likelihood=np.full(rows, -np.inf),
         noise=np.zeros(rows, dtype=np.int64),
+        prior=np.zeros(rows, dtype=np.int64),
         coefficients=np.zeros((rows, basis.x.shape[1])),
         variance=np.zeros(rows),
-        spread=np.zeros((rows, horizon)),
     )
     for place, noise in enumerate(noises):
         tried = np.arange(rows) if kept is None else np.flatnonzero(kept == place)
@@ -216,7 +220,7 @@ def _search(
             continue
         white = noise.whiten(basis.history)
         turned = np.ascontiguousarray(noise.whiten_transposed(white).T)
-        factors = _factors(basis, noise, white, priors)
+        factors = _factors(white, noise, basis, priors)
         for start in range(0, len(tried), BLOCK):
             some = tried[start : start + BLOCK]
             block = np.zeros((work.shape[1], BLOCK))
@@ -251,22 +255,38 @@ def _improve(
     best.noise[won] = place
     best.coefficients[won] = coefficients[prior, :, column]
     best.variance[won] = variance[prior, column]
-    best.spread[won] = factors.spread[prior]
+    best.prior[won] = prior
 
 
-def _factors(basis: Basis, noise: Noise, white: Floats, priors: Sequence[Prior]) -> _Factors:
+def _factors(white: Floats, noise: Noise, basis: Basis, priors: Sequence[Prior]) -> _Factors:
     gram = white.T @ white
-    ahead = basis.ahead - noise.expected(basis.history, len(basis.ahead))
-    to_come = (basis.future_knots**2).sum(axis=0)
-    inverses, densities, spreads = [], [], []
+    inverses, densities = [], []
     for prior in priors:
         size = noise.spread * basis.size * prior.sizes(basis.family)
         matrix = gram + np.diag(size**-2)
         inverse = np.linalg.inv(matrix)
         inverses.append((inverse + inverse.T) / 2)
         densities.append(noise.log_density - np.log(np.diag(np.linalg.cholesky(matrix))).sum() - np.log(size).sum())
-        spreads.append(((ahead @ inverses[-1]) * ahead).sum(axis=1) + (noise.spread * prior.knot) ** 2 * to_come)
-    return _Factors(inverse=np.stack(inverses), log_density=np.array(densities)[:, None], spread=np.stack(spreads))
+    return _Factors(inverse=np.stack(inverses), log_density=np.array(densities)[:, None])
+
+
+def _spread(fit: _Fit, basis: Basis, noises: Sequence[Noise], priors: Sequence[Prior]) -> Floats:
+    """Variance ahead, in that of an innovation, from what is not known of the coefficients and from slopes to come.
+
+    Returns:
+        Shape (n_series, horizon).
+    """
+    result = np.zeros((len(fit.noise), len(basis.ahead)))
+    to_come = (basis.future_knots**2).sum(axis=0)
+    for place in np.unique(fit.noise):
+        noise = noises[place]
+        chosen = np.unique(fit.prior[fit.noise == place])
+        factors = _factors(noise.whiten(basis.history), noise, basis, [priors[one] for one in chosen])
+        ahead = basis.ahead - noise.expected(basis.history, len(basis.ahead))
+        for inverse, one in zip(factors.inverse, chosen, strict=True):
+            spread = ((ahead @ inverse) * ahead).sum(axis=1) + (noise.spread * priors[one].knot) ** 2 * to_come
+            result[(fit.noise == place) & (fit.prior == one)] = spread
+    return result
 
 
 def _fitted(fit: _Fit, x: Floats) -> Floats:

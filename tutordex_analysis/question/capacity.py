@@ -17,9 +17,10 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Limit, Signal
 from tutordex_analysis.errors import NotEnoughData, SourceError
-from tutordex_analysis.frame import Span, TimeRange, duration, duration_text
+from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.model.breach import Breach, breach
 from tutordex_analysis.model.forecast import Forecast, forecast
+from tutordex_analysis.moment import Span, duration, duration_text
 from tutordex_analysis.question.growth import Volume, volume
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
 

@@ -116,6 +116,8 @@ def daily(history: pd.DataFrame, *, tz: str) -> pd.DataFrame:
     Raises:
         NotEnoughData: There is no whole day.
     """
+    if history.empty:
+        raise NotEnoughData("daily sums need a series, got none")
     ids, grid, values = frames.matrix(history)
     step = frames.step_of(history)
     n = round(DAY / step)

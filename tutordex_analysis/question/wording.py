@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tutordex_analysis.frame import Span, duration
 from tutordex_analysis.measure import number_text, value_text
+from tutordex_analysis.moment import Span, duration
 
 
 def change(share: float) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError, ReportFailed
-from tutordex_analysis.frame import TimeRange, duration_text
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import duration_text
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

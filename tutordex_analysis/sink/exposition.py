@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.errors import PublishRefused
-from tutordex_analysis.frame import Instant, Span, duration, duration_text, escape, instant, series_ids
+from tutordex_analysis.frame import escape, series_ids
+from tutordex_analysis.moment import Instant, Span, duration, duration_text, instant
 from tutordex_analysis.sink.series_name import own_labels
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MOST_SERIES = 2000
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GENERATED = "tutordex_generated_timestamp_seconds"
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_SKEW = pd.Timedelta(seconds=60)  # clocks of two machines may differ by this much
+_SKEW = pd.Timedelta(seconds=60)  # two clocks may differ by this much
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ def from_forecast(
         quantiles: Which columns of the frame.
 
     Raises:
-        PublishRefused: No lead lies within the forecast, or a quantile is not in it.
+        PublishRefused: No lead lies within the forecast, or a quantile is missing.
     """
     frame = forecast.frame
     columns = {q: _column(frame, q) for q in quantiles}
@@ -196,8 +197,8 @@ def render(
             allow, the same series twice, or nothing to say.
     """
     joined = _join(families)
-    kept = {one.name: [sample for sample in one.samples if math.isfinite(sample.value)] for one in joined}
-    kept = {name: samples for name, samples in kept.items() if samples}
+    finite = {one.name: [sample for sample in one.samples if math.isfinite(sample.value)] for one in joined}
+    kept = {name: samples for name, samples in finite.items() if samples}
     _check_size(kept, most_series)
     moment = instant(now if as_of is None else as_of)
     _check_age(instant(data_end), moment, instant(now), validity)
@@ -213,7 +214,10 @@ def render(
     lines = [] if as_of is None else [f"# DEMONSTRATION as of {moment:%Y-%m-%d %H:%M} UTC: not the present."]
     for family in sorted([*joined, generated], key=lambda one: one.name):
         if family.name in kept:
-            lines += [f"# HELP {family.name} {_escape_help(family.help)}", f"# TYPE {family.name} gauge"]
+            lines += [
+                f"# HELP {family.name} {family.help.replace('\\', '\\\\').replace('\n', '\\n')}",
+                f"# TYPE {family.name} gauge",
+            ]
             lines += _sample_lines(family.name, kept[family.name])
     if left_out := sum(len(one.samples) for one in joined) - sum(map(len, kept.values())) + len(generated.samples):
         lines.append(f"# Left out, since they are not finite: {left_out} samples.")
@@ -314,7 +318,3 @@ def _sample_lines(name: str, samples: Sequence[Sample]) -> list[str]:
 def _number(value: float) -> str:
     """All digits of a float, none for a whole number's fraction."""
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else repr(float(value))
-
-
-def _escape_help(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n")

@@ -19,8 +19,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from tutordex_analysis.frame import instant
 from tutordex_analysis.measure import day_text, value_text
+from tutordex_analysis.moment import instant
 from tutordex_analysis.sink.answer import FINDING_COLUMNS, SECTIONS, Answer, Record, answer, finding_records
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tutordex_analysis.errors import FrameError
-from tutordex_analysis.frame import Floats, check, duration_text, series_ids, step_of
+from tutordex_analysis.frame import Floats, check, series_ids, step_of
 from tutordex_analysis.measure import largest, tick_texts, unit_name, value_text
+from tutordex_analysis.moment import duration_text
 from tutordex_analysis.sink import alt_text, trace
 from tutordex_analysis.sink import figure_style as look
 from tutordex_analysis.sink.figure_style import Dashes, Picture

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from tutordex_analysis.errors import PublishRefused
-from tutordex_analysis.frame import Span, duration
+from tutordex_analysis.moment import Span, duration
 from tutordex_analysis.sink.exposition import CONTENT_TYPE, GENERATED
 
 HOST, PORT = "127.0.0.1", 9877

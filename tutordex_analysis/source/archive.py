@@ -13,7 +13,8 @@ from tutordex_analysis import catalogue_file, promql
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Part, Signal
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import Floats, Span, TimeRange, duration, duration_text
+from tutordex_analysis.frame import Floats, TimeRange
+from tutordex_analysis.moment import Span, duration, duration_text, floor
 from tutordex_analysis.source import manifest as manifests
 from tutordex_analysis.source import reading, storage
 from tutordex_analysis.source.manifest import Held, Manifest
@@ -120,7 +121,7 @@ class ArchiveSource:
                 f"the archive {self.uri} has no sample on a grid of {duration_text(step)}: {held_at}; "
                 "ask for a multiple of that, or fill it with `tutordex-analysis pull`"
             )
-        end = frames.floor(max(ends), length) + length
+        end = floor(max(ends), length) + length
         return TimeRange(end - duration(window), end, length)
 
     def signals(self) -> pd.DataFrame:

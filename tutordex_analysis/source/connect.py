@@ -11,7 +11,8 @@ import tutordex_analysis
 from tutordex_analysis import catalogue_file
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import Instant, Span, TimeRange, duration, floor, instant
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import Instant, Span, duration, floor, instant
 from tutordex_analysis.settings import Settings, load
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.events import EventsSource

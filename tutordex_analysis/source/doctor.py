@@ -13,7 +13,7 @@ import pandas as pd
 from tutordex_analysis import promql
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.errors import AnalysisError, SourceError
-from tutordex_analysis.frame import Instant, duration_text, instant
+from tutordex_analysis.moment import Instant, duration_text, instant
 from tutordex_analysis.source import storage
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.manifest import Held

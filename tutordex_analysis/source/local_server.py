@@ -6,7 +6,6 @@ prints the address and serves until it is interrupted.
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import http.client
 import json
@@ -14,18 +13,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType, TracebackType
 
-import pandas as pd
-
-from tutordex_analysis.errors import AnalysisError, SourceError
-from tutordex_analysis.frame import duration, floor
+from tutordex_analysis.errors import SourceError
 from tutordex_analysis.source.openmetrics import count_samples
 from tutordex_analysis.source.simulator import Progress, Truth, World, simulate
 
@@ -205,43 +200,32 @@ def load_world(server: LocalPrometheus, world: World, *, progress: Progress | No
     return truth
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve a simulated world until interrupted; the address goes to standard output."""
-    parser = argparse.ArgumentParser(prog="python -m tutordex_analysis.source.local_server", description=__doc__)
-    parser.add_argument("--live", action="store_true", required=True, help="simulate a world that ends now, serve it")
-    parser.add_argument("--days", type=int, default=35, help="length of the world (default 35)")
-    parser.add_argument("--step", default="120s", help="scrape interval (default 120s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", choices=("test", "sample"), default="test", help="about 200 series, or 600")
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1 (default: a free one)")
-    options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+def serve(
+    world: World, *, port: int = 0, ready: Callable[[str, Truth], None], progress: Progress | None = None
+) -> None:
+    """Serves a simulated world until Ctrl-C or SIGTERM, then leaves nothing behind.
+
+    Args:
+        world: What to simulate.
+        port: On 127.0.0.1; 0 takes a free one.
+        ready: Called with the URL once it answers.
+        progress: As for `load_world`.
+
+    Raises:
+        SourceError: A program is missing, or the server does not become ready.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with tempfile.TemporaryDirectory(prefix="tutordex-prometheus-") as folder:
-            _serve(Path(folder), options)
+            server = LocalPrometheus(Path(folder), port=port)
+            truth = load_world(server, world, progress=progress)
+            with server:
+                ready(server.url, truth)
+                signal.pause()
     except KeyboardInterrupt:
-        return 0
-    except AnalysisError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _serve(folder: Path, options: argparse.Namespace) -> None:
-    server = LocalPrometheus(folder, port=options.port)
-    step = duration(options.step)
-    end = floor(pd.Timestamp.now("UTC"), step)
-    start = end - pd.Timedelta(days=options.days)
-    world = World(start=start, end=end, step=step, seed=options.seed, size=options.size)
-
-    def tell(done: int, total: int) -> None:
-        print(f"simulated {done} of {total} pieces", file=sys.stderr, flush=True)
-
-    truth = load_world(server, world, progress=tell)
-    with server:
-        print(server.url, flush=True)
-        print(f"{truth.samples:,} samples, {truth.series:,} series; Ctrl-C ends it", file=sys.stderr, flush=True)
-        signal.pause()
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -289,7 +273,3 @@ def _blocks(data: Path) -> dict[str, int]:
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing"
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import duration, duration_text, instant
+from tutordex_analysis.moment import duration, duration_text, instant
 from tutordex_analysis.source import disk, storage
 
 NAME = "manifest.json"

@@ -18,7 +18,8 @@ from tutordex_analysis import catalogue_file
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Part
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import Span, TimeRange, duration, floor
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import UNIT, Span, duration, duration_text, floor
 from tutordex_analysis.source import answer, pieces, reading
 from tutordex_analysis.source.matrix import Grid
 from tutordex_analysis.source.pieces import OnPiece
@@ -141,7 +142,7 @@ class PrometheusSource:
             moment = pd.Timestamp(self.instant("time()")["ds"].iloc[0])
             self._clock = time.monotonic(), moment
         read_at, moment = self._clock
-        return (moment + pd.Timedelta(seconds=time.monotonic() - read_at)).floor("ms").as_unit(frames.UNIT)
+        return (moment + pd.Timedelta(seconds=time.monotonic() - read_at)).floor("ms").as_unit(UNIT)
 
     def metrics(self) -> list[str]:
         """Names of all metrics, sorted."""
@@ -215,7 +216,7 @@ class PrometheusSource:
             "url": self.uri,
             "query": promql,
             "range": {"start": wanted.start.isoformat(), "end": wanted.end.isoformat()},
-            "step": frames.duration_text(wanted.step),
+            "step": duration_text(wanted.step),
             "cut_at": None if window is not None and window.end == wanted.end else _text(window),
             "pieces": pulled.pieces if pulled else 0,
             "warnings": list(pulled.infos) if pulled else [],

@@ -13,10 +13,10 @@ from typing import Protocol, TypeAlias
 
 import pandas as pd
 
-from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Part
 from tutordex_analysis.errors import AnalysisError, SourceError
-from tutordex_analysis.frame import Instant, Span, TimeRange, duration, instant
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import Instant, Span, duration, floor, instant
 from tutordex_analysis.source import disk, storage
 from tutordex_analysis.source import manifest as manifests
 from tutordex_analysis.source.manifest import Held, Manifest, Month, Stretches
@@ -109,7 +109,7 @@ def pull(
     """
     folder, length = Path(archive_folder), duration(step)
     storage.per_day(length)
-    end = frames.floor(instant(now) - HOLD_BACK, length) + length
+    end = floor(instant(now) - HOLD_BACK, length) + length
     with disk.locked(folder):
         archive = _Archive(folder, _opened(folder, source.uri, note))
         done: dict[str, _Done] = {}

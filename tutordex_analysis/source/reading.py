@@ -15,7 +15,8 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Part, Signal, Term
 from tutordex_analysis.errors import FrameError
-from tutordex_analysis.frame import Floats, Span, TimeRange, duration, duration_text
+from tutordex_analysis.frame import Floats, TimeRange
+from tutordex_analysis.moment import Span, duration, duration_text
 
 Fetch: TypeAlias = Callable[[Part, TimeRange], pd.DataFrame]
 Rows: TypeAlias = dict[tuple[str, ...], Floats]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import Span, duration
+from tutordex_analysis.moment import Span, duration
 from tutordex_analysis.source.simulator_host import disk_full, host
 from tutordex_analysis.source.simulator_incidents import Incident, Truth, plan, read_truth, write_truth
 from tutordex_analysis.source.simulator_lives import Processes, processes

@@ -19,7 +19,8 @@ import pandas as pd
 from scipy.special import ndtri
 
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import Floats, Instant, Span, TimeRange
+from tutordex_analysis.frame import Floats, TimeRange
+from tutordex_analysis.moment import Instant, Span
 
 Size: TypeAlias = Literal["sample", "test"]
 

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import Floats, TimeRange
+from tutordex_analysis.moment import duration_text
 from tutordex_analysis.source import disk
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -87,9 +88,7 @@ def per_day(step: pd.Timedelta) -> int:
     """
     count, rest = divmod(_DAY, milliseconds(step))
     if rest:
-        raise SourceError(
-            f"an archive keeps steps that divide a day, such as 5m, 1h or 1d, not {frames.duration_text(step)}"
-        )
+        raise SourceError(f"an archive keeps steps that divide a day, such as 5m, 1h or 1d, not {duration_text(step)}")
     return count
 
 
@@ -194,7 +193,7 @@ def write(path: Path, rows: Rows, *, step: pd.Timedelta, query: str) -> None:
     values = pa.ListArray.from_arrays(
         pa.array(offsets), pa.array(rows.values.reshape(-1)), type=_COLUMNS.field("values").type
     )
-    facts = {"tutordex_schema": SCHEMA, "tutordex_query": query, "tutordex_step": frames.duration_text(step)}
+    facts = {"tutordex_schema": SCHEMA, "tutordex_query": query, "tutordex_step": duration_text(step)}
     table = pa.Table.from_arrays(
         [series.cast(pa.string()), pa.array(rows.day.astype("datetime64[D]"), pa.date32()), values],
         schema=_COLUMNS.with_metadata(facts),

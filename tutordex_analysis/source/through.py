@@ -10,7 +10,8 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Part
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.frame import Span, TimeRange
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import Span
 from tutordex_analysis.source import reading
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.prometheus import PrometheusSource
