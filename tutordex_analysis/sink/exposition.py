@@ -214,10 +214,8 @@ def render(
     lines = [] if as_of is None else [f"# DEMONSTRATION as of {moment:%Y-%m-%d %H:%M} UTC: not the present."]
     for family in sorted([*joined, generated], key=lambda one: one.name):
         if family.name in kept:
-            lines += [
-                f"# HELP {family.name} {family.help.replace('\\', '\\\\').replace('\n', '\\n')}",
-                f"# TYPE {family.name} gauge",
-            ]
+            said = family.help.replace("\\", "\\\\").replace("\n", "\\n")
+            lines += [f"# HELP {family.name} {said}", f"# TYPE {family.name} gauge"]
             lines += _sample_lines(family.name, kept[family.name])
     if left_out := sum(len(one.samples) for one in joined) - sum(map(len, kept.values())) + len(generated.samples):
         lines.append(f"# Left out, since they are not finite: {left_out} samples.")
