@@ -1,7 +1,7 @@
 """A real Prometheus on this machine, for tests and for exploring: its own folder, a free loopback port, simulated data.
 
-`python -m tutordex_analysis.source.local_server --live` simulates a world that ends now, starts a server with it,
-prints the address and serves until it is interrupted.
+`tutordex-analysis live` simulates a world that ends now, starts a server with it, prints the address and serves until
+it is interrupted.
 """
 
 from __future__ import annotations
