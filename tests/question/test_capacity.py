@@ -58,6 +58,17 @@ def test_a_disk_that_fills_steadily_reaches_its_limit_on_the_day_that_its_slope_
     assert "Dec 2026" in said
 
 
+def test_weekly_clean_ups_and_a_growing_climb_do_not_hide_where_a_disk_is_going():
+    def sawtooth(t, rng):
+        days = (t - len(t)) / 24
+        return 0.72 * np.exp(0.0028 * days) - 0.004 * ((t / 24) % 7 < 1) + rng.normal(0, 0.0004, len(t))
+
+    got = outlook(days=100, disk_used=sawtooth)
+    soft = next(one for one in got.passages if one.level == "soft")
+    away = (soft.likely - pd.Timestamp(END)) / pd.Timedelta(days=1)
+    assert abs(away - np.log(0.8 / 0.72) / 0.0028) < 8
+
+
 def test_a_resource_far_from_its_limit_is_said_to_stay_away_from_it():
     got = outlook(cpu_used=cpu)
     assert all(one.probability < capacity_findings.LIKELY for one in got.passages)

@@ -16,8 +16,8 @@ import requests
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.source import local_server
 from tutordex_analysis.source.local_server import LocalPrometheus, load_world
-from tutordex_analysis.source.openmetrics import count_samples, sample_lines, time_texts, value_texts
 from tutordex_analysis.source.simulator import World, simulate
+from tutordex_analysis.source.simulator.openmetrics import count_samples, sample_lines, time_texts, value_texts
 
 START = 1_785_000_000
 WORLD = World(start="2026-08-03T00:00:00Z", end="2026-08-03T12:00:00Z", step="240s", incidents=())
@@ -153,7 +153,7 @@ def test_a_file_that_was_cut_is_refused_before_it_is_imported(tmp_path):
 def test_samples_are_counted_over_the_edges_of_the_reading(tmp_path, monkeypatch):
     path = write(tmp_path / "jobs.om", range(50))
     for chunk in (1, 2, 7, 1000):
-        monkeypatch.setattr("tutordex_analysis.source.openmetrics._CHUNK", chunk)
+        monkeypatch.setattr("tutordex_analysis.source.simulator.openmetrics._CHUNK", chunk)
         assert count_samples(path) == 50
 
 

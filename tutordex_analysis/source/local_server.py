@@ -21,8 +21,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from tutordex_analysis.errors import SourceError
-from tutordex_analysis.source.openmetrics import count_samples
 from tutordex_analysis.source.simulator import Progress, Truth, World, simulate
+from tutordex_analysis.source.simulator.openmetrics import count_samples
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 20.0

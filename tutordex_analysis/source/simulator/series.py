@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.source.openmetrics import Kind
-from tutordex_analysis.source.simulator_lives import Era, Lives
+from tutordex_analysis.source.simulator.lives import Era, Lives
+from tutordex_analysis.source.simulator.openmetrics import Kind
 
 At: TypeAlias = Callable[[Floats, Floats], Floats]
 Total: TypeAlias = Callable[[Floats], Floats]

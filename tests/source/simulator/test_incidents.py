@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from tutordex_analysis.source.simulator import World, plan, read_truth
-from tutordex_analysis.source.simulator_host import disk_full
-from tutordex_analysis.source.simulator_incidents import KINDS, Truth, write_truth
-from tutordex_analysis.source.simulator_lives import processes
-from tutordex_analysis.source.simulator_queue import happen
-from tutordex_analysis.source.simulator_services import services
+from tutordex_analysis.source.simulator.host import disk_full
+from tutordex_analysis.source.simulator.incidents import KINDS, Truth, write_truth
+from tutordex_analysis.source.simulator.lives import processes
+from tutordex_analysis.source.simulator.queue import happen
+from tutordex_analysis.source.simulator.services import services
 
 DAY = 86_400
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.source.simulator_incidents import Incident
-from tutordex_analysis.source.simulator_lives import REPLAY_LINGERS, SCHEMA_VERSION, Era, Lives, Processes, eras
-from tutordex_analysis.source.simulator_queue import History
-from tutordex_analysis.source.simulator_series import (
+from tutordex_analysis.source.simulator.incidents import Incident
+from tutordex_analysis.source.simulator.lives import REPLAY_LINGERS, SCHEMA_VERSION, Era, Lives, Processes, eras
+from tutordex_analysis.source.simulator.queue import History
+from tutordex_analysis.source.simulator.series import (
     At,
     Family,
     Series,
@@ -20,7 +20,7 @@ from tutordex_analysis.source.simulator_series import (
     counters,
     histograms,
 )
-from tutordex_analysis.source.simulator_world import World
+from tutordex_analysis.source.simulator.world import World
 
 JOB_BOUNDS = (0.25, 0.5, 1, 2, 5, 10, 20, 45, 90, 180, 300, 600)
 _STAGE_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 45, 90, 180)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.source.simulator_incidents import Incident
-from tutordex_analysis.source.simulator_lives import Era, Lives, Processes, eras
-from tutordex_analysis.source.simulator_queue import History
-from tutordex_analysis.source.simulator_sends import sends
-from tutordex_analysis.source.simulator_series import (
+from tutordex_analysis.source.simulator.incidents import Incident
+from tutordex_analysis.source.simulator.lives import Era, Lives, Processes, eras
+from tutordex_analysis.source.simulator.queue import History
+from tutordex_analysis.source.simulator.sends import sends
+from tutordex_analysis.source.simulator.series import (
     At,
     Family,
     Series,
@@ -26,8 +26,8 @@ from tutordex_analysis.source.simulator_series import (
     histograms,
     started,
 )
-from tutordex_analysis.source.simulator_worker import version_gauges, worker
-from tutordex_analysis.source.simulator_world import DAY, HOUR, MONTH, World, rhythm, wobble
+from tutordex_analysis.source.simulator.worker import version_gauges, worker
+from tutordex_analysis.source.simulator.world import DAY, HOUR, MONTH, World, rhythm, wobble
 
 _COLLECTOR_ERRORS_A_DAY = 0.6
 _ERRORS = ("raw_tail_new_failed", "raw_tail_edit_failed", "raw_tail_delete_failed")

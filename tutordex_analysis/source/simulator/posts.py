@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.source.simulator_incidents import Incident
-from tutordex_analysis.source.simulator_lives import Lives
-from tutordex_analysis.source.simulator_world import DAY, HOUR, MONTH, World, demand
+from tutordex_analysis.source.simulator.incidents import Incident
+from tutordex_analysis.source.simulator.lives import Lives
+from tutordex_analysis.source.simulator.world import DAY, HOUR, MONTH, World, demand
 
 Span: TypeAlias = tuple[float, float]
 Flags: TypeAlias = npt.NDArray[np.bool_]

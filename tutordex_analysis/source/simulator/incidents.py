@@ -12,7 +12,7 @@ import pandas as pd
 
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.moment import instant
-from tutordex_analysis.source.simulator_world import DAY, HOUR, SGT, World, public_holidays
+from tutordex_analysis.source.simulator.world import DAY, HOUR, SGT, World, public_holidays
 
 _EVERY_DAYS = 4.0  # the first eight incidents lie at least so far apart, later ones three times as far
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tutordex_analysis.source.simulator_incidents import Incident
-from tutordex_analysis.source.simulator_lives import Processes, eras
-from tutordex_analysis.source.simulator_queue import History
-from tutordex_analysis.source.simulator_series import Family, counters
-from tutordex_analysis.source.simulator_world import World
+from tutordex_analysis.source.simulator.incidents import Incident
+from tutordex_analysis.source.simulator.lives import Processes, eras
+from tutordex_analysis.source.simulator.queue import History
+from tutordex_analysis.source.simulator.series import Family, counters
+from tutordex_analysis.source.simulator.world import World
 
 _BROADCAST_FAILS = (("telegram_5xx", 0.002), ("timeout", 0.001))
 _BROADCAST_FAILS_LIMITED = (("rate_limited", 0.35),)

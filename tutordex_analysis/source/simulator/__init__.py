@@ -12,14 +12,14 @@ from typing import TypeAlias
 
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.moment import Span, duration
-from tutordex_analysis.source.simulator_host import disk_full, host
-from tutordex_analysis.source.simulator_incidents import Incident, Truth, plan, read_truth, write_truth
-from tutordex_analysis.source.simulator_lives import Processes, processes
-from tutordex_analysis.source.simulator_queue import happen
-from tutordex_analysis.source.simulator_scrape import write_piece
-from tutordex_analysis.source.simulator_series import Target
-from tutordex_analysis.source.simulator_services import services
-from tutordex_analysis.source.simulator_world import World
+from tutordex_analysis.source.simulator.host import disk_full, host
+from tutordex_analysis.source.simulator.incidents import Incident, Truth, plan, read_truth, write_truth
+from tutordex_analysis.source.simulator.lives import Processes, processes
+from tutordex_analysis.source.simulator.queue import happen
+from tutordex_analysis.source.simulator.scrape import write_piece
+from tutordex_analysis.source.simulator.series import Target
+from tutordex_analysis.source.simulator.services import services
+from tutordex_analysis.source.simulator.world import World
 
 __all__ = ["Incident", "Truth", "World", "plan", "read_truth", "simulate", "targets"]
 

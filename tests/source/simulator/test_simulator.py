@@ -15,10 +15,10 @@ import yaml
 
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.source.simulator import World, plan, read_truth, simulate, targets
-from tutordex_analysis.source.simulator_lives import processes
-from tutordex_analysis.source.simulator_posts import posts
-from tutordex_analysis.source.simulator_scrape import write_piece
-from tutordex_analysis.source.simulator_world import DAY, SGT, day_factors, demand, in_term, public_holidays
+from tutordex_analysis.source.simulator.lives import processes
+from tutordex_analysis.source.simulator.posts import posts
+from tutordex_analysis.source.simulator.scrape import write_piece
+from tutordex_analysis.source.simulator.world import DAY, SGT, day_factors, demand, in_term, public_holidays
 
 STACK = Path(__file__).parents[2] / "tutordex_analysis" / "signals" / "stack.yaml"
 BUSY = World(start="2026-08-03T16:00:00Z", end="2026-08-06T16:00:00Z", seed=3, incidents=("worker_hung",))

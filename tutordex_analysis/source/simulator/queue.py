@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tutordex_analysis.source.simulator_incidents import Incident
-from tutordex_analysis.source.simulator_lives import Processes
-from tutordex_analysis.source.simulator_posts import Posts, Slice, Span, posts
-from tutordex_analysis.source.simulator_world import DAY, World
+from tutordex_analysis.source.simulator.incidents import Incident
+from tutordex_analysis.source.simulator.lives import Processes
+from tutordex_analysis.source.simulator.posts import Posts, Slice, Span, posts
+from tutordex_analysis.source.simulator.world import DAY, World
 
 _BATCH = 10
 _STALE_SECONDS = 900.0

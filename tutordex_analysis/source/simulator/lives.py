@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.source.simulator_incidents import Incident
-from tutordex_analysis.source.simulator_world import DAY, HOUR, World
+from tutordex_analysis.source.simulator.incidents import Incident
+from tutordex_analysis.source.simulator.world import DAY, HOUR, World
 
 FIRST_VERSION = "2026-01-02_det_time_v1"
 SCHEMA_VERSION = "2026-01-01"

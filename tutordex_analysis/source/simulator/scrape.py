@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.source.openmetrics import (
+from tutordex_analysis.source.simulator.lives import Lives
+from tutordex_analysis.source.simulator.openmetrics import (
     EOF,
     Kind,
     header,
@@ -20,9 +21,8 @@ from tutordex_analysis.source.openmetrics import (
     time_texts,
     value_texts,
 )
-from tutordex_analysis.source.simulator_lives import Lives
-from tutordex_analysis.source.simulator_series import Series, Target
-from tutordex_analysis.source.simulator_world import World, wobble
+from tutordex_analysis.source.simulator.series import Series, Target
+from tutordex_analysis.source.simulator.world import World, wobble
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.source.simulator_incidents import Incident
-from tutordex_analysis.source.simulator_lives import Lives, Processes
-from tutordex_analysis.source.simulator_queue import History
-from tutordex_analysis.source.simulator_series import (
+from tutordex_analysis.source.simulator.incidents import Incident
+from tutordex_analysis.source.simulator.lives import Lives, Processes
+from tutordex_analysis.source.simulator.queue import History
+from tutordex_analysis.source.simulator.series import (
     At,
     Family,
     Target,
@@ -23,8 +23,8 @@ from tutordex_analysis.source.simulator_series import (
     cumulative,
     gauge,
 )
-from tutordex_analysis.source.simulator_services import process
-from tutordex_analysis.source.simulator_world import DAY, HOUR, MONTH, SGT, World, rhythm, wobble
+from tutordex_analysis.source.simulator.services import process
+from tutordex_analysis.source.simulator.world import DAY, HOUR, MONTH, SGT, World, rhythm, wobble
 
 _GIB = 1 << 30
 _RAM = 16 * _GIB
