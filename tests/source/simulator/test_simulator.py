@@ -20,7 +20,7 @@ from tutordex_analysis.source.simulator.posts import posts
 from tutordex_analysis.source.simulator.scrape import write_piece
 from tutordex_analysis.source.simulator.world import DAY, SGT, day_factors, demand, in_term, public_holidays
 
-STACK = Path(__file__).parents[2] / "tutordex_analysis" / "signals" / "stack.yaml"
+STACK = Path(__file__).parents[3] / "tutordex_analysis" / "signals" / "stack.yaml"
 BUSY = World(start="2026-08-03T16:00:00Z", end="2026-08-06T16:00:00Z", seed=3, incidents=("worker_hung",))
 
 
