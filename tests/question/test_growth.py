@@ -70,6 +70,6 @@ def test_the_band_of_growth_holds_the_truth_about_as_often_as_it_says():
             calendar=CATALOGUE.calendar,
             seed=0,
         )
-        truth = counts[24 * 93 :].reshape(-1, 24).sum(axis=1).mean() / got.now - 1
+        truth = counts[24 * 86 :].reshape(-1, 24).sum(axis=1).mean() / got.now - 1
         inside.append(got.lower <= truth <= got.upper)
     assert 0.6 <= np.mean(inside) <= 1.0

@@ -26,8 +26,8 @@ class Volume:
         signal: What is counted.
         history: Sums of civil days.
         forecast: The days to come.
-        now: Mean of the last four weeks, a day.
-        then: Median over simulated futures of the mean of the horizon's last week.
+        now: Events a day: the middle one of the last four weeks' means, so that one odd week does not count.
+        then: Median over simulated futures of the mean of the horizon's end, four weeks of it at most.
         change: `then` relative to `now`; `lower` and `upper` end its 80 % band.
     """
 
@@ -81,8 +81,9 @@ def volume(
     recent = days["y"].to_numpy()[-28:]
     if np.isfinite(recent).sum() < 14 or horizon < 14 * DAY:
         raise NotEnoughData(f"the growth of {signal.name} needs 14 whole days, got {np.isfinite(recent).sum()}")
-    now = float(np.nanmean(recent))
-    if now <= 0:
+    weeks = recent[len(recent) % 7 :].reshape(-1, 7)
+    now = float(np.nanmedian(frames.fold(weeks, axis=1, how="mean")))
+    if not now > 0:
         raise NotEnoughData(f"nothing of {signal.name} was counted in the last 28 days")
     seasons = [one for one in signal.season_lengths if one > DAY]
     ahead = forecast(
@@ -94,8 +95,9 @@ def volume(
         lower=0.0,
         seed=seed,
     )
-    weeks = ahead.paths(n, seed)[0][:, -7:].mean(axis=1)
-    lower, then, upper = (float(one) for one in np.quantile(weeks, [0.1, 0.5, 0.9]))
+    end = min(4, ahead.horizon // 14) * 7  # whole weeks, and no more than half of the horizon
+    means = ahead.paths(n, seed)[0][:, -end:].mean(axis=1)
+    lower, then, upper = (float(one) for one in np.quantile(means, [0.1, 0.5, 0.9]))
     return Volume(
         signal=signal,
         history=days,

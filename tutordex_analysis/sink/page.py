@@ -11,6 +11,7 @@ page.answer("The disk fills in March.", findings=result.findings, window=window,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -104,9 +105,8 @@ def _render(template: str, tz: str, **facts: object) -> str:
         "setting": lambda value: (value or "–") if isinstance(value, str) else repr(value),
         "stale": _stale,
         "moment": instant,
-        "sure": lambda finding: (
-            "" if finding["certainty"] is None else f"{finding['certainty']:.0%} sure".replace("%", " %")
-        ),
+        "sure": lambda finding: _sure(finding["certainty"]),
+        "together": lambda text: re.sub(r"(?<=\d) (?=%|[KMGT]iB\b)", "\u00a0", text),
         "from_older": lambda finding, latest, good: _older(finding["page"], latest, good, zone),
     }
     return environment.get_template(template).render(facts)
@@ -157,6 +157,13 @@ def _when(moment: pd.Timestamp, zone: ZoneInfo) -> str:
     if name[:1] in ("+", "-"):  # the zone has no letters of its own
         name = {"Asia/Singapore": "SGT"}.get(zone.key, f"UTC{name}")
     return f"{civil:%a} {day_text(moment, zone, clock=True)} {name}"
+
+
+def _sure(certainty: float | None) -> str:
+    """A probability in words; what was simulated is never quite certain."""
+    if certainty is None:
+        return ""
+    return "over 99 % sure" if certainty > 0.99 else f"{100 * certainty:.0f} % sure"
 
 
 def _quantity(finding: Mapping[str, Any]) -> str:

@@ -105,7 +105,7 @@ def forecast(
     zone = ZoneInfo(tz)
     ahead = forecast.frame
     past = trace.recent(history, ahead) if history is not None else ahead.iloc[:0].assign(y=np.nan)
-    daily = len(ahead) > 0 and ahead["ds"].max() - ahead["ds"].min() > _LONG
+    daily = forecast.step < pd.Timedelta(days=1) and len(ahead) > 0 and ahead["ds"].max() - ahead["ds"].min() > _LONG
     if daily:
         ahead, past = trace.busiest_hours(ahead, "yhat", zone), trace.busiest_hours(past, "y", zone)
     ids = trace.busiest(ahead.rename(columns={"yhat": "y"}))[:_MOST_PANELS]
