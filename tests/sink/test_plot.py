@@ -124,7 +124,8 @@ def test_a_long_forecast_shows_the_busiest_time_of_each_whole_day():
     picture = plot.forecast(forecast(n=60 * 24, level=daily, start="2026-03-02T05:00Z"), tz=UTC)
     drawn = lines(picture)[0]
     assert len(drawn.get_xdata()) == 59  # the first and the last day are cut off at 05:00
-    assert ((np.asarray(drawn.get_xdata()) % 1) * 24).round() == pytest.approx(6)
+    assert ((np.asarray(drawn.get_xdata()) % 1) * 24).round() == pytest.approx(12)  # the 06:00 value, drawn at noon
+    assert drawn.get_ydata()[0] == pytest.approx(100 + 10 + 25 / 24)
     assert "at the busiest time of each day" in picture.alt
 
 

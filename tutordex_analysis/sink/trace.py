@@ -40,12 +40,14 @@ def recent(history: pd.DataFrame, ahead: pd.DataFrame) -> pd.DataFrame:
 
 
 def busiest_hours(rows: pd.DataFrame, column: str, zone: ZoneInfo) -> pd.DataFrame:
-    """The row of each series and civil day in which `column` is largest; days cut off at an edge are left out."""
+    """The row of each series and civil day in which `column` is largest, put at noon; days cut off at an edge are out."""
     days = rows["ds"].dt.tz_convert(zone).dt.date
     size = pd.Series(finite(rows[column]), index=rows.index).fillna(-np.inf)
     groups = size.groupby([rows["unique_id"].astype(str), days], sort=False)
     whole = groups.size() > 0.9 * groups.size().max()  # a day cut off at an edge may lack its busy hours
-    return rows.loc[groups.idxmax()[whole]]
+    chosen: pd.DataFrame = rows.loc[groups.idxmax()[whole]]
+    noon = chosen["ds"].dt.tz_convert(zone).dt.normalize() + pd.Timedelta(hours=12)
+    return chosen.assign(ds=noon.dt.tz_convert("UTC").astype(rows["ds"].dtype))
 
 
 def with_gaps(rows: pd.DataFrame) -> tuple[Floats, Floats]:
