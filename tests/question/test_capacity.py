@@ -102,8 +102,23 @@ def test_fifteen_days_say_what_they_can_what_they_cannot_and_from_when():
     assert row.complete_from == pd.Timestamp("2026-12-16T00:00Z")  # 45 days after 31 October 16:00, the next whole day
     assert all(np.isnan(one.p90d) and not np.isnan(one.p30d) for one in got.passages)
     lack = capacity_findings.findings(got, CATALOGUE).query("kind == 'data'")["sentence"].iloc[0]
-    assert lack.startswith("CPU in use: 15 days of history do not allow a pattern of 7 days or a look 90 days ahead")
-    assert "from 16 Dec 2026" in lack
+    assert lack == (
+        "CPU in use: 15 days of history do not allow a pattern of 7 days (from 22 Nov 2026) "
+        "or a look 90 days ahead (from 16 Dec 2026)."
+    )
+
+
+def test_a_few_hours_are_not_looked_ahead_for_a_day():
+    row = outlook(days=0.25, horizon="90d", cpu_used=cpu).sufficiency[0]
+    assert row.horizon == 2 * row.length == pd.Timedelta("12h")
+
+
+def test_a_growth_that_is_too_young_says_from_which_day_it_can_be_told():
+    got = outlook(days=12, horizon="90d", cpu_used=cpu, posts_seen=posts())
+    lack = capacity_findings.findings(got, CATALOGUE).query("kind == 'data'")["sentence"]
+    assert lack.str.contains("New posts: nothing can be said yet; .* from 19 Nov 2026 something can").any()
+    with pytest.raises(NotEnoughData, match=r"not one of 1 signals .* needs 14 whole .* \(from 2026-11-19 something"):
+        outlook(days=12, horizon="90d", posts_seen=posts())
 
 
 def test_a_signal_without_samples_is_named_and_the_others_go_on():

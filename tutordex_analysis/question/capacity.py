@@ -228,7 +228,9 @@ def outlook(
             enough = replace(enough, refused=str(error))
         known.append(enough)
     if not resources and not volumes:
-        raise NotEnoughData(f"not one of {len(known)} signals can be forecast yet; the first: {known[0].refused}")
+        soonest = min(known, key=lambda one: (pd.isna(one.first_from), one.first_from))
+        since = "" if pd.isna(soonest.first_from) else f" (from {soonest.first_from:%Y-%m-%d} something can be said)"
+        raise NotEnoughData(f"not one of {len(known)} signals can be forecast yet: {soonest.refused}{since}")
     passages = [passage for one in resources for passage in _passages(one)]
     return Outlook(
         at=max(history["ds"].max() for history in histories.values() if history["y"].notna().any()),

@@ -139,12 +139,11 @@ def _lacks(outlook: Outlook, tz: str) -> Iterator[Finding]:
     reasons: dict[str, list[str]] = {}
     for one in outlook.sufficiency:
         if one.refused:
-            reasons.setdefault(f"nothing can be said yet; {one.refused}", []).append(one.signal.title)
+            since = "" if pd.isna(one.first_from) else f"; from {_day(one.first_from, tz)} something can"
+            reasons.setdefault(f"nothing can be said yet; {one.refused}{since}", []).append(one.signal.title)
         elif one.missing:
-            since = _day(one.complete_from, tz)
-            lack = (
-                f"{wording.span(one.length)} of history do not allow {' or '.join(one.missing)}; from {since} they do"
-            )
+            lacks = [f"{what} (from {_day(since, tz)})" for what, since in one.missing_until.items()]
+            lack = f"{wording.span(one.length)} of history do not allow {' or '.join(lacks)}"
             reasons.setdefault(lack, []).append(one.signal.title)
     for reason, titles in reasons.items():
         names = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")

@@ -14,6 +14,7 @@ from tutordex_analysis.question import wording
 CYCLES = 3  # a season is learnt from this many full cycles
 REACH = 2.0  # we look at most this many times as far ahead as there is history
 DAY = pd.Timedelta(days=1)
+_FIRST = {"count": 15 * DAY}  # growth wants 14 whole civil days, and the first one is rarely whole; others want a day
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +52,20 @@ class Sufficiency:
         return {what: need for what, need in needs.items() if need > self.length}
 
     @property
+    def missing_until(self) -> dict[str, pd.Timestamp]:
+        """What cannot be said yet, and the day from which it can; NaT without samples."""
+        return {what: (self.start + need).ceil("1D") for what, need in self.missing.items()}
+
+    @property
     def complete_from(self) -> pd.Timestamp:
         """The day from which nothing is missing; NaT where nothing is missing now, or nobody can tell."""
-        if not self.missing or pd.isna(self.start):
-            return pd.NaT  # type: ignore[return-value]  # stubs do not know NaT as a Timestamp
-        return (self.start + max(self.missing.values())).ceil("1D")
+        return max(self.missing_until.values(), default=pd.NaT)
+
+    @property
+    def first_from(self) -> pd.Timestamp:
+        """The day from which something can be said where nothing can now; NaT where more time alone does not help."""
+        day = (self.start + _FIRST.get(self.signal.kind, DAY)).ceil("1D")
+        return day if self.refused and day > self.start + self.length else pd.NaT  # type: ignore[return-value]
 
 
 def sufficiency(signal: Signal, history: pd.DataFrame, *, horizon: pd.Timedelta) -> Sufficiency:
@@ -64,8 +74,9 @@ def sufficiency(signal: Signal, history: pd.DataFrame, *, horizon: pd.Timedelta)
     if seen.empty:
         return Sufficiency(signal=signal, length=0 * DAY, horizon=horizon, wanted=horizon, start=pd.NaT)  # type: ignore[arg-type]
     length = seen.max() - seen.min() + frames.step_of(history)
-    reach = min(horizon, max((REACH * length).floor("1D"), DAY))
-    return Sufficiency(signal=signal, length=length, horizon=reach, wanted=horizon, start=seen.min())
+    reach = REACH * length
+    reach = reach.floor("1D") if reach >= DAY else reach
+    return Sufficiency(signal=signal, length=length, horizon=min(horizon, reach), wanted=horizon, start=seen.min())
 
 
 def table(rows: Iterable[Sufficiency]) -> pd.DataFrame:
