@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tutordex_analysis.source.storage import DamagedFile
 
 
 class ThroughSource:
-    """Reads catalogued signals from the archive where it holds them and from the server after that.
+    """Reads catalogued signals from the archive where it holds them and from the server before and after that.
 
     Everything else (any PromQL, metadata, the clock) is the server's.
 
@@ -45,25 +46,27 @@ class ThroughSource:
         return self.server.query(promql, time_range, future=future)
 
     def read(self, signal: str, time_range: TimeRange) -> pd.DataFrame:
-        """A catalogued signal: kept parts first, the server's after them."""
+        """A catalogued signal: what is kept from the archive, the rest from the server."""
         spec = self.catalogue.signal(signal)
         return reading.read(self.fetch, spec, time_range, base_step=reading.base_step(time_range.step))
 
     def fetch(self, part: Part, time_range: TimeRange) -> pd.DataFrame:
-        """One part: from the archive up to its newest sample, from the server after that."""
+        """One part: from the archive between its first and its last sample, from the server outside."""
         try:
             kept = self.archive.fetch(part, time_range)
         except DamagedFile:
             raise
         except SourceError:  # not held, or not at this step
             kept = frames.empty()
+        text, step = part.at(time_range.step), time_range.step
         if kept.empty:
-            return self.server.query(part.at(time_range.step), time_range)
-        newest = kept.loc[kept["y"].notna(), "ds"].max()
-        if newest + time_range.step >= time_range.end:
-            return kept
-        tail = TimeRange(newest + time_range.step, time_range.end, time_range.step)
-        return joined(kept, self.server.query(part.at(tail.step), tail), time_range)
+            return self.server.query(text, time_range)
+        seen = kept.loc[kept["y"].notna(), "ds"]
+        answers = [kept]
+        for start, end in ((time_range.start, seen.min()), (seen.max() + step, time_range.end)):
+            if start < end:
+                answers.append(self.server.query(text, TimeRange(start, end, step)))
+        return joined(answers, time_range)
 
     def last(self, window: Span, *, step: Span = "1h") -> TimeRange:
         """The latest window that is settled on the server."""
@@ -90,11 +93,11 @@ class ThroughSource:
         return self.server.instant(promql)
 
 
-def joined(earlier: pd.DataFrame, later: pd.DataFrame, time_range: TimeRange) -> pd.DataFrame:
-    """Two frames on one grid; where the later one has a sample, it counts."""
+def joined(answers: Iterable[pd.DataFrame], time_range: TimeRange) -> pd.DataFrame:
+    """Frames on one grid; where a later one has a sample, it counts."""
     rows: dict[str, np.ndarray] = {}
     sets: dict[str, dict[str, str]] = {}
-    for frame in (earlier, later):
+    for frame in answers:
         if frame.empty:
             continue
         ids, grid, values = frames.matrix(frame)
