@@ -72,7 +72,7 @@ def pull(
     own = catalogue_file.load(settings.catalogue) if settings.catalogue else None
     server = server_of(url, settings, own)
     known = server.catalogue
-    chosen = [known.signal(name) for name in signals or known.signals]
+    chosen = [known.signal(name) for name in signals or known.signals if signals or known.signals[name].parts]
     with progress("pulling") as show:
         result = pulling.pull(
             server,

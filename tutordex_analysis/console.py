@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
+_NO_END = 1000  # columns
 Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 
 
@@ -40,7 +41,9 @@ def show_table(table: pd.DataFrame, *, as_json: bool) -> None:
         shown.add_column(str(name).replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in table.itertuples(index=False):
         shown.add_row(*map(_cell, row))
-    Console(highlight=False, markup=False).print(shown)
+    # nobody sees the width of a pipe: there a row stays one line, for grep
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _NO_END)
+    console.print(shown, crop=False)
 
 
 @contextmanager

@@ -194,3 +194,19 @@ def test_a_vanished_archive_is_a_row(tmp_path):
     checkup = doctor(None, archive, CATALOGUE, NOW)
     assert checkup.facts["state"].tolist() == ["failed"]
     assert not checkup.healthy
+
+
+def test_a_signal_made_of_events_is_neither_found_on_a_server_nor_to_be_pulled(tmp_path):
+    users = Signal(
+        name="users",
+        title="Users",
+        area="delivery",
+        kind="count",
+        unit="users",
+        events="users.created_at",
+        forecast=True,
+    )
+    row = signals_of(doctor(Server(AGES), archive_at(tmp_path), Catalogue(signals={"users": users}), NOW))["users"]
+    assert row["state"] == "unknown"
+    assert "made of exported events" in row["sentence"]
+    assert "pull" not in row["sentence"]

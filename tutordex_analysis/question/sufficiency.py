@@ -59,7 +59,7 @@ class Sufficiency:
     @property
     def complete_from(self) -> pd.Timestamp:
         """The day from which nothing is missing; NaT where nothing is missing now, or nobody can tell."""
-        return max(self.missing_until.values(), default=pd.NaT)
+        return max(self.missing_until.values(), default=pd.NaT)  # type: ignore[return-value]  # stubs: NaT is no Timestamp
 
     @property
     def first_from(self) -> pd.Timestamp:

@@ -62,8 +62,8 @@ class Checkup:
         facts: One row a fact about the server and the archive: `what`, `found`, `state` (ok, warning, failed),
             `sentence` (what to do; "" where nothing is to be done).
         signals: One row a signal: `signal`; `state`: ok, partial (some of its metrics are not there), stale, missing,
-            unknown (no server was asked), damaged (in the archive); `newest` (the server's newest sample),
-            `archived_to`, `series`, `gaps` and `bytes` in the archive; `sentence`.
+            unknown (no server was asked, or it is made of events), damaged (in the archive); `newest` (the server's
+            newest sample), `archived_to`, `series`, `gaps` and `bytes` in the archive; `sentence`.
     """
 
     facts: pd.DataFrame
@@ -221,6 +221,8 @@ def _signal(
 
 
 def _reached(spec: Signal, server: _Metrics | None, now: pd.Timestamp) -> tuple[str, pd.Timestamp | None, str]:
+    if spec.events is not None:
+        return "unknown", None, "made of exported events, not of metrics; the setting events_url names their folder"
     if server is None:
         return "unknown", None, ""
     wanted = sorted({name for part in spec.parts for name in promql.metrics(part.at("5m"))})
