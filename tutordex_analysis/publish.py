@@ -31,7 +31,7 @@ class Publication:
     Attributes:
         text: Prometheus text format 0.0.4.
         families: One row a family: `family`, `series`, `left_out` (samples that are not finite).
-        data_end: The newest instant of the data behind it.
+        data_end: The newest sample behind it.
         at: The moment for which it was made.
     """
 
@@ -61,7 +61,7 @@ def publication(
     catalogue = source.catalogue
     histories = capacity.gather(source, catalogue, time_range)
     resources = list(_resources(histories, catalogue, duration(horizon)))
-    data_end = max(one.history["ds"].max() for one in resources)
+    data_end = capacity.newest(one.history for one in resources)
     moment = instant(now) if not as_of else data_end if as_of == NEWEST else instant(as_of)
     families = [family for one in resources for family in _families(one, moment)]
     text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)
@@ -96,7 +96,7 @@ def _families(one: capacity.Resource, moment: pd.Timestamp) -> Iterator[Family]:
 
 @contextmanager
 def renewed(
-    renew: Callable[[], object], *, every_seconds: float, on_error: Callable[[AnalysisError], object]
+    renew: Callable[[], object], *, every_seconds: float, on_error: Callable[[Exception], object]
 ) -> Iterator[None]:
     """Calls `renew` at once and at every interval, beside what runs inside; after an error it tries again later."""
     stop = threading.Event()
@@ -105,7 +105,7 @@ def renewed(
         while not stop.is_set():
             try:
                 renew()
-            except AnalysisError as error:
+            except (AnalysisError, OSError) as error:  # a full disk passes, as a server that is away does
                 on_error(error)
             stop.wait(every_seconds)
 

@@ -1,5 +1,7 @@
 """The capacity question on histories whose future is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -167,3 +169,43 @@ def test_the_same_seed_gives_the_same_answer_and_findings_have_their_columns():
     assert rows["priority"].is_monotonic_decreasing
     assert set(rows["kind"]) <= {"will_happen", "data"}
     assert first.digest == second.digest
+
+
+def mounts(*rows):
+    """Disks by mountpoint, each from (mountpoint, values) on one hourly grid of 40 days."""
+    made = [history("disk_used", values, days=40, labels={"mountpoint": mount}) for mount, values in rows]
+    both = pd.concat([one.astype({"unique_id": str, "mountpoint": str}) for one in made], ignore_index=True)
+    both = both.sort_values(["unique_id", "ds"], ignore_index=True)
+    return both.astype({"unique_id": "category", "mountpoint": "category"})
+
+
+def gone(days_ago):
+    return lambda t, rng: np.where(t < len(t) - 24 * days_ago, disk(0.95, 0.0001)(t, rng), np.nan)
+
+
+def test_a_series_that_is_gone_is_not_said_to_be_at_its_limit_now():
+    got = capacity.outlook({"disk_used": mounts(("/", disk(0.5, 0)), ("/old", gone(10)))}, CATALOGUE, horizon="30d")
+    assert {one.where for one in got.passages} == {"/"}
+    with pytest.raises(NotEnoughData, match="disk_used has no sample since 2026-11-05"):
+        capacity.outlook({"disk_used": mounts(("/old", gone(10)))}, CATALOGUE, horizon="30d")
+
+
+def test_the_outlook_is_as_fresh_as_its_newest_sample():
+    stopped = mounts(("/", lambda t, rng: np.where(t < len(t) - 30, disk(0.5, 0)(t, rng), np.nan)))
+    got = capacity.outlook({"disk_used": stopped}, CATALOGUE, horizon="30d", n_paths=100)
+    assert got.at == pd.Timestamp(END) - pd.Timedelta(hours=31)
+
+
+def test_a_limit_for_some_series_says_nothing_of_the_others():
+    limit = CATALOGUE.limits["disk"].model_copy(update={"where": {"mountpoint": "/a"}})
+    catalogue = replace(CATALOGUE, limits={"disk": limit})
+    frame = mounts(("/a", disk(0.5, 0)), ("/b", disk(0.95, 0)))
+    enough = sufficiency.sufficiency(CATALOGUE.signal("disk_used"), frame, horizon=pd.Timedelta(days=30))
+    found = capacity.resource(frame, enough, catalogue, n_paths=100).breaches["disk", "hard"]
+    assert found.frame["unique_id"].unique().tolist() == ['disk_used{mountpoint="/a"}']
+    assert found.dates["unique_id"].tolist() == ['disk_used{mountpoint="/a"}']
+
+
+def test_the_most_urgent_finding_has_priority_100():
+    got = outlook(disk_used=disk(0.95, 0.0001))
+    assert capacity_findings.findings(got, CATALOGUE)["priority"].max() == 100

@@ -7,7 +7,7 @@ paths, not the crossing of a median line.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from tutordex_analysis.question.growth import Volume, volume
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
 
 WITHIN = ("7d", "30d", "90d")
+SILENT = pd.Timedelta(days=2)  # a series without a sample for so long is gone, such as an unmounted disk
 
 
 class Reads(Protocol):
@@ -44,7 +45,8 @@ class Resource:
         history: The frame it was forecast from.
         forecast: Every series of the signal.
         limits: By name; both values of each in the signal's unit.
-        breaches: When a value of a limit is reached, by (name of the limit, "soft" or "hard").
+        breaches: When a value of a limit is reached, by (name of the limit, "soft" or "hard"); only series that the
+            limit is for.
     """
 
     signal: Signal
@@ -106,7 +108,7 @@ class Outlook:
     """What the capacity page says.
 
     Attributes:
-        at: The newest instant that was read, UTC.
+        at: The newest instant with a sample, UTC.
         resources: Every signal with a limit that could be forecast.
         passages: Every limit of every series, the most probable first.
         volumes: How fast each counted signal grows.
@@ -233,12 +235,18 @@ def outlook(
         raise NotEnoughData(f"not one of {len(known)} signals can be forecast yet: {soonest.refused}{since}")
     passages = [passage for one in resources for passage in _passages(one)]
     return Outlook(
-        at=max(history["ds"].max() for history in histories.values() if history["y"].notna().any()),
+        at=newest(histories.values()),
         resources=tuple(resources),
         passages=tuple(sorted(passages, key=lambda one: (-one.probability, -np.nan_to_num(one.p30d)))),
         volumes=tuple(volumes),
         sufficiency=tuple(known),
     )
+
+
+def newest(histories: Iterable[pd.DataFrame]) -> pd.Timestamp:
+    """The newest instant at which any of the histories has a sample, UTC; NaT without one."""
+    found: pd.Timestamp = pd.Series([one.loc[one["y"].notna(), "ds"].max() for one in histories]).max()
+    return found
 
 
 def resource(
@@ -247,14 +255,10 @@ def resource(
     """The forecast of one signal and its limits, as far ahead as its history carries.
 
     Raises:
-        NotEnoughData: No series has two samples, or none can be forecast.
+        NotEnoughData: No series has two samples and one in the last two days, or none can be forecast.
     """
     signal = enough.signal
-    alive = history.groupby("unique_id", observed=True)["y"].transform("count") >= 2
-    if not alive.any():
-        raise NotEnoughData(f"{signal.name} has no sample yet")
-    history = history[alive].reset_index(drop=True)
-    history = history.assign(unique_id=history["unique_id"].cat.remove_unused_categories())
+    history = _alive(signal, history)
     ahead = forecast(
         history,
         horizon=enough.horizon,
@@ -268,11 +272,35 @@ def resource(
     limits = {limit.name: limit for limit in catalogue.limits_of(signal.name)}
     within = dict.fromkeys([*(one for one in WITHIN if duration(one) <= enough.horizon), duration_text(enough.horizon)])
     breaches = {
-        (name, level): breach(ahead, limit=value, direction=limit.direction, within=tuple(within), n=n_paths, seed=seed)
+        (name, level): _only(found, concerned)
         for name, limit in limits.items()
+        if (concerned := [one for one in ahead.series if _concerns(limit, history, one)])
         for level, value in limit.values.items()
+        for found in [breach(ahead, limit=value, direction=limit.direction, within=tuple(within), n=n_paths, seed=seed)]
     }
     return Resource(signal=signal, history=history, forecast=ahead, limits=limits, breaches=breaches)
+
+
+def _alive(signal: Signal, history: pd.DataFrame) -> pd.DataFrame:
+    """The series that can still reach anything: two samples, one of them new."""
+    sampled = history["ds"].where(history["y"].notna()).groupby(history["unique_id"], observed=True)
+    alive = (sampled.transform("count") >= 2) & (sampled.transform("max") >= history["ds"].max() - SILENT)
+    if not alive.any():
+        last = newest([history])
+        raise NotEnoughData(
+            f"{signal.name} has no sample yet"
+            if pd.isna(last)
+            else f"{signal.name} has no sample since {last:%Y-%m-%d}"
+        )
+    kept: pd.DataFrame = history[alive].reset_index(drop=True)
+    return kept.assign(unique_id=kept["unique_id"].cat.remove_unused_categories())
+
+
+def _only(found: Breach, series: list[str]) -> Breach:
+    """The breaches of some of the series."""
+    kept = [table[table["unique_id"].isin(series)].reset_index(drop=True) for table in (found.frame, found.dates)]
+    frame, dates = (one.assign(unique_id=one["unique_id"].cat.remove_unused_categories()) for one in kept)
+    return replace(found, frame=frame, dates=dates, limit=found.limit.loc[series])
 
 
 def _passages(one: Resource) -> Iterator[Passage]:
@@ -280,9 +308,7 @@ def _passages(one: Resource) -> Iterator[Passage]:
         pairs = zip(found.frame["unique_id"].astype(str), found.frame["within"].astype(str), strict=True)
         chances = dict(zip(pairs, found.frame["probability"].to_numpy(), strict=True))
         dates = found.dates.set_index("unique_id")
-        for series in one.forecast.series:
-            if not _concerns(one.limits[name], one.history, series):
-                continue
+        for series in found.limit.index:
             p7d, p30d, p90d = (float(chances.get((series, within), np.nan)) for within in WITHIN)
             earliest, likely, latest = (pd.Timestamp(dates[column][series]) for column in ("q0.1", "q0.5", "q0.9"))
             yield Passage(

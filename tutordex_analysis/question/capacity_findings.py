@@ -107,7 +107,7 @@ def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
         unit=one.unit,
         certainty=one.probability if reached else 1 - one.probability,
         action=f"{limit.owner}: see {limit.runbook}" if reached else "",
-        priority=round(100 * float(chance) * (1.0 if one.level == "hard" else 0.6) + 10 * one.probability, 1),
+        priority=round(90 * float(chance) * (1.0 if one.level == "hard" else 0.6) + 10 * one.probability, 1),
     )
 
 
