@@ -30,6 +30,7 @@ def test_environment_wins_over_file_and_file_over_default(tmp_path, monkeypatch)
         ('promethius_url = "x"\n', r"there is no setting 'promethius_url'; the settings are .*prometheus_url"),
         ("verify_tls = 'perhaps'\n", "the setting verify_tls .* is wrong"),
         ('source_name = "../up"\n', "the setting source_name .* is wrong"),
+        ('source_name = ".."\n', "the setting source_name .* is wrong"),
         ("archive = \n", r"tutordex.toml cannot be read"),
     ],
 )

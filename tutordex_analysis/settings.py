@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     prometheus_url: str | None = Field(None, description="http(s)://host:port[/prefix], without user and password")
     source_name: str = Field(
-        "default", pattern=r"^[A-Za-z0-9_.-]+$", description="Names the archive's history of this server"
+        "default", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="Names the archive's history of this server"
     )
     token: SecretStr | None = Field(None, description="Bearer token")
     basic_auth: SecretStr | None = Field(None, description="user:password")
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     catalogue: Path | None = Field(None, description="Folder of your own signals")
     reports: Path = Field(Path("reports"), description="Folder of the pages")
     alertmanager_url: str | None = None
-    events_url: SecretStr | None = Field(None, description="Database of user events, SQLAlchemy form")
+    events_url: SecretStr | None = Field(None, description="Folder of exported event tables, such as users.parquet")
     report_url: str | None = Field(None, description="Where the pages can be reached, for links")
 
     @classmethod
@@ -49,7 +49,7 @@ def load() -> Settings:
     """The settings in force.
 
     Raises:
-        CatalogueError: An unknown key or a bad value, in the file or in the environment.
+        CatalogueError: An unknown key in the file, or a bad value there or in the environment.
     """
     try:
         return Settings()

@@ -12,7 +12,7 @@ from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.source import pull as pulling
 from tutordex_analysis.source.archive import ArchiveSource
-from tutordex_analysis.source.connect import age, connect, sample, server_of, settled
+from tutordex_analysis.source.connect import age, connect, connect_events, sample, server_of, settled
 from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.through import ThroughSource, joined
 
@@ -72,11 +72,30 @@ def test_what_cannot_be_connected_to_is_one_sentence(nowhere, uri, match):
     assert "u:p" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("known", "sent"), [("{url}", True), ("{url}/prefix", True), ("http://127.0.0.1:1", False)])
+@pytest.mark.parametrize(
+    ("known", "sent"),
+    [("{url}", True), ("{url}/prefix", True), ("http://127.0.0.1:1", False), ("https://{host}", False)],
+)
 def test_credentials_go_only_to_the_host_that_the_settings_name(nowhere, fake, known, sent):
-    settings = Settings(prometheus_url=known.format(url=fake.url), token="sesame")
+    settings = Settings(
+        prometheus_url=known.format(url=fake.url, host=fake.url.removeprefix("http://")), token="sesame"
+    )
     server_of(fake.url, settings).metrics()
     assert ("sesame" in str(fake.asked)) is sent
+
+
+def test_a_host_in_the_path_of_a_url_is_not_the_host_that_is_asked(nowhere, fake):
+    settings = Settings(prometheus_url="http://known:9090", token="sesame")
+    server_of(f"{fake.url}/x://known:9090", settings).metrics()
+    assert fake.asked
+    assert "sesame" not in str(fake.asked)
+
+
+def test_the_url_of_a_database_is_refused_without_its_password(nowhere):
+    settings = Settings(events_url="postgresql://reader:sesame@db/users")
+    with pytest.raises(SourceError, match="folder of exported tables") as caught:
+        connect_events(catalogue=catalogue_file.load(), settings=settings)
+    assert "sesame" not in str(caught.value)
 
 
 def test_settled_ends_at_the_newest_sample_or_at_an_earlier_moment(nowhere):
@@ -86,6 +105,7 @@ def test_settled_ends_at_the_newest_sample_or_at_an_earlier_moment(nowhere):
     past = settled(source, "2d", as_of="2026-11-01T08:30+08:00")
     assert past.grid[-1] == pd.Timestamp("2026-11-01T00:00Z")
     assert len(past) == len(newest) == 48
+    assert settled(source, "2d", as_of="2026-11-15T17:05Z") == newest  # that step is not settled yet
     with pytest.raises(SourceError, match=r"after the newest settled sample .* choose an earlier moment"):
         settled(source, "2d", as_of="2026-11-20T00:00Z")
     assert age("2026-11-15T16:00Z", as_of="2026-11-15T18:00Z") == pd.Timedelta(hours=2)
@@ -110,6 +130,17 @@ def test_a_server_is_read_through_its_own_archive_only(nowhere, fake, mine):
     asked = [float(form["start"]) for path, form, _ in fake.asked if "query_range" in path]
     assert min(asked) >= pd.Timestamp("2026-03-02T00:00Z").timestamp()
     assert isinstance(connect(fake.url.replace("127.0.0.1", "localhost"), settings=settings), PrometheusSource)
+
+
+def test_a_range_that_goes_past_now_is_read_through_as_from_the_server(nowhere, fake, mine):
+    server = PrometheusSource(fake.url, catalogue=mine)
+    pulling.pull(server, nowhere / "archive", {}, step="5m", since="1d", now=pd.Timestamp("2026-03-02T00:10Z"))
+    through = ThroughSource(server, ArchiveSource(nowhere / "archive", catalogue=mine))
+    later = TimeRange(HOURS.start, "2026-03-04T00:00Z", "1h")
+    got = through.read("queue", later)
+    assert len(got) == len(later)
+    assert got["y"].notna().sum() == 49
+    assert got.loc[got["y"].notna(), "ds"].max() == HOURS.end
 
 
 def test_joined_frames_keep_every_series_and_the_later_sample():

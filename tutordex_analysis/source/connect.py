@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -55,10 +56,14 @@ def connect_events(
     """The folder of exported event tables; that of the settings for "", None where they name none.
 
     Raises:
-        SourceError: The folder is not there.
+        SourceError: The folder is not there, or it is the URL of a database, which may hold a password.
     """
     known = settings or load()
     address = str(uri) or (known.events_url.get_secret_value() if known.events_url else "")
+    if "://" in address:
+        raise SourceError(
+            "events are read from a folder of exported tables, not from a database or server; name a folder"
+        )
     return EventsSource(address, catalogue=catalogue) if address else None
 
 
@@ -84,6 +89,7 @@ def settled(source: Source, window: Span, *, step: Span = "1h", as_of: Instant =
             f"as-of {instant(as_of):%Y-%m-%d %H:%M} UTC is after the newest settled sample of {source.uri} "
             f"({newest.end - newest.step:%Y-%m-%d %H:%M} UTC); choose an earlier moment, or pull first"
         )
+    end = min(end, newest.end)  # the step under way is not settled
     return TimeRange(end - duration(window), end, step)
 
 
@@ -93,7 +99,7 @@ def age(newest: Instant, *, as_of: Instant = "") -> pd.Timedelta:
 
 
 def server_of(url: str, settings: Settings, catalogue: Catalogue | None = None) -> PrometheusSource:
-    """The server at a URL; credentials go only to the host that the settings name."""
+    """The server at a URL; credentials go only to the origin that the settings name, if they name one."""
     known = _same_host(url, settings.prometheus_url) if settings.prometheus_url else True
     return PrometheusSource(
         url,
@@ -126,4 +132,10 @@ def _archive(folder: str, settings: Settings, catalogue: Catalogue | None) -> Ar
 
 
 def _same_host(url: str, other: str) -> bool:
-    return url.split("://")[-1].split("/")[0] == other.split("://")[-1].split("/")[0]
+    """Same scheme, host and port: what may be sent by https is not sent in the clear."""
+    return _origin(url) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()

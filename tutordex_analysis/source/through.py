@@ -59,14 +59,13 @@ class ThroughSource:
         except SourceError:  # not held, or not at this step
             kept = frames.empty()
         text, step = part.at(time_range.step), time_range.step
-        if kept.empty:
-            return self.server.query(text, time_range)
         seen = kept.loc[kept["y"].notna(), "ds"]
-        answers = [kept]
-        for start, end in ((time_range.start, seen.min()), (seen.max() + step, time_range.end)):
-            if start < end:
-                answers.append(self.server.query(text, TimeRange(start, end, step)))
-        return joined(answers, time_range)
+        outside = [(time_range.start, seen.min()), (seen.max() + step, time_range.end)]
+        if kept.empty:
+            outside = [(time_range.start, time_range.end)]
+        asked = [TimeRange(start, end, step) for start, end in outside if start < end]
+        answers = [one for one in (kept, *(self.server.query(text, one) for one in asked)) if not one.empty]
+        return joined(answers, time_range) if answers else frames.empty()
 
     def last(self, window: Span, *, step: Span = "1h") -> TimeRange:
         """The latest window that is settled on the server."""
