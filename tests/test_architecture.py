@@ -18,8 +18,8 @@ LONGEST = 320
 # Lowest first; a room sees those of the levels below its own, and itself.
 LEVELS = (
     {"errors"},
-    {"moment"},
-    {"frame", "promql", "measure"},
+    {"moment", "disk"},
+    {"frame", "promql", "measure", "civil"},
     {"catalogue", "catalogue_file", "settings"},
     {"source", "model"},
     {"question", "sink"},

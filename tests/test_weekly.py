@@ -7,8 +7,8 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import v4, writes
 
-from tutordex_analysis.errors import CatalogueError, FrameError, ReportFailed
-from tutordex_analysis.sink.folder import held, put
+from tutordex_analysis.disk import locked, put
+from tutordex_analysis.errors import CatalogueError, FrameError, Locked, NotWritten, ReportFailed
 from tutordex_analysis.weekly import report, shelf
 
 NOW = pd.Timestamp("2026-11-22T22:30:00Z")
@@ -199,13 +199,13 @@ def test_a_moment_needs_its_zone(options, tmp_path):
 
 
 def test_a_second_run_names_the_first(tmp_path):
-    with held(tmp_path / "reports"), pytest.raises(ReportFailed, match=f"another run .* \\(pid {os.getpid()}\\)"):
+    with locked(tmp_path / "reports"), pytest.raises(Locked, match=f"another run .* \\(pid {os.getpid()}\\)"):
         ask(tmp_path)
 
 
 def test_the_hold_sweeps_up_after_a_killed_run(tmp_path):
     (tmp_path / ".index.html.1.tmp").touch()
-    with held(tmp_path):
+    with locked(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
@@ -214,7 +214,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         put(tmp_path / "a.html", "new \ud800")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.html", "old")]
-    with pytest.raises(ReportFailed, match=r"could not write .*none/a.html: No such file"):
+    (tmp_path / "none").write_text("a file, not a folder")
+    with pytest.raises(NotWritten, match=r"could not write .*none/a.html: "):
         put(tmp_path / "none" / "a.html", "new")
 
 

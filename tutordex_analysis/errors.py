@@ -36,3 +36,11 @@ class PublishRefused(AnalysisError):
 
 class ReportFailed(AnalysisError):
     """A notebook did not run to its end; the last good page still stands."""
+
+
+class NotWritten(AnalysisError):
+    """The disk is full, or a folder may not be written; what was there is as it was."""
+
+
+class Locked(AnalysisError):
+    """Another process is writing there; the message has its pid."""

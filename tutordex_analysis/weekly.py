@@ -19,11 +19,11 @@ from typing import Any
 import pandas as pd
 from nbformat import NotebookNode
 
-from tutordex_analysis import __version__
+from tutordex_analysis import __version__, disk
 from tutordex_analysis.errors import CatalogueError, ReportFailed
 from tutordex_analysis.moment import instant
 from tutordex_analysis.notebook import CellFailed, Notebook, Value, found, load, run, settle, without_login
-from tutordex_analysis.sink import folder, page
+from tutordex_analysis.sink import page
 from tutordex_analysis.sink.answer import Record, answer_of, finding_records, record_from_json, record_json
 from tutordex_analysis.sink.body import heading
 
@@ -111,7 +111,7 @@ def report(
     """
     jobs = _jobs(names, notebooks, parameters or {}, source_uri=source_uri, as_of=as_of)
     begun, order, records = time.monotonic(), list(found(notebooks)), []
-    with folder.held(output):
+    with disk.locked(output):
         for notebook, settings in jobs:
             started = now + pd.Timedelta(seconds=round(time.monotonic() - begun))
             record, executed = _run(notebook, settings, started=started, timeout=timeout, progress=progress)
@@ -205,22 +205,22 @@ def _keep(record: Record, executed: NotebookNode | None, *, output: Path, order:
     latest, good, findings = {**held.latest, record.name: record}, dict(held.good), held.findings
     if executed is not None and record.answer:
         html = page.page(executed, record, tz=tz, **words)
-        folder.put(output / f"{record.name}.html", without_login(html))
+        disk.put(output / f"{record.name}.html", without_login(html))
         good[record.name] = record
         rest = findings[findings["page"] != record.name]
         rows = [*finding_records(rest), *_found_by(record.name, record.answer)]
         findings = pd.DataFrame(rows, columns=["page", *page.FINDING_COLUMNS])
-        folder.put(output / "findings.json", _json(rows))
+        disk.put(output / "findings.json", _json(rows))
     else:
         red = page.failed_page(record, good.get(record.name), tz=tz, **words)
-        folder.put(output / f"{record.name}.failed.html", red)
+        disk.put(output / f"{record.name}.failed.html", red)
     pages = {
         name: {"latest": record_json(one), "good": record_json(good[name]) if name in good else None}
         for name, one in latest.items()
     }
-    folder.put(output / "manifest.json", _json({"schema": SCHEMA, "pages": pages}))
+    disk.put(output / "manifest.json", _json({"schema": SCHEMA, "pages": pages}))
     shown = sorted(latest.values(), key=lambda one: order.index(one.name) if one.name in order else len(order))
-    folder.put(output / "index.html", page.overview(shown, good, findings, tz=tz, **words))
+    disk.put(output / "index.html", page.overview(shown, good, findings, tz=tz, **words))
     if record.answer:
         (output / f"{record.name}.failed.html").unlink(missing_ok=True)
 

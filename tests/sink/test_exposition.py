@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.sink.results import breach, forecast
-from tutordex_analysis.errors import PublishRefused
+from tutordex_analysis.errors import NotWritten, PublishRefused
 from tutordex_analysis.frame import series_id
 from tutordex_analysis.sink import exposition, textfile
 from tutordex_analysis.sink.exposition import Family, Sample
@@ -236,8 +236,8 @@ def test_textfile_has_its_fixed_name_and_wants_its_folder(tmp_path):
     assert textfile.write_textfile("x 1\n", tmp_path).name == "tutordex.prom"
     with pytest.raises(PublishRefused, match=r"no folder .*absent.*textfile\.directory"):
         textfile.write_textfile("x 1\n", tmp_path / "absent")
-    with pytest.raises(PublishRefused, match=r"cannot write .*: No such file"):
-        textfile.write("x 1\n", tmp_path / "absent" / "x.prom")
+    with pytest.raises(NotWritten, match=r"could not write .*x.prom: "):
+        textfile.write("x 1\n", tmp_path / "tutordex.prom" / "x.prom")  # a file, not a folder
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path):
@@ -250,5 +250,5 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path):
         "from tutordex_analysis.sink import textfile; textfile.write('x' * 1000, sys.argv[1])"
     )
     run = subprocess.run([sys.executable, "-c", code, str(path)], text=True, capture_output=True)
-    assert "PublishRefused: cannot write" in run.stderr
+    assert "NotWritten: could not write" in run.stderr
     assert (path.read_text(), len(list(tmp_path.iterdir()))) == ("old\n", 1)

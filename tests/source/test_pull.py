@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from tests.source.memory_source import MemorySource, between, nothing, refused, wave
 from tutordex_analysis.catalogue import Catalogue, Part
-from tutordex_analysis.errors import SourceError
+from tutordex_analysis.disk import locked
+from tutordex_analysis.errors import Locked, NotWritten, SourceError
 from tutordex_analysis.frame import TimeRange, matrix
 from tutordex_analysis.moment import instant
-from tutordex_analysis.source import disk
 from tutordex_analysis.source import manifest as manifests
 from tutordex_analysis.source.archive import ArchiveSource
-from tutordex_analysis.source.disk import locked
 from tutordex_analysis.source.pull import pull
 
 NOW = instant("2026-03-10T12:30:00Z")
@@ -315,7 +314,7 @@ def test_a_full_disk_ends_the_pull_with_a_sentence_and_keeps_what_was_held(tmp_p
 
     monkeypatch.setattr(os, "fsync", full)
     source.asked.clear()
-    with pytest.raises(disk.NotWritten, match="No space left on device"):
+    with pytest.raises(NotWritten, match="No space left on device"):
         pulled(source, tmp_path, parts=parts, now=NOW + HOUR)
     assert len(source.asked) == 1
     assert tree(tmp_path) == before
@@ -327,7 +326,7 @@ KILLED = textwrap.dedent(
     from tests.source.memory_source import MemorySource, wave
     from tutordex_analysis.catalogue import Part
     from tutordex_analysis.moment import instant
-    from tutordex_analysis.source import disk
+    from tutordex_analysis import disk
     from tutordex_analysis.source.pull import pull
 
     real, count = os.fsync, 0
@@ -375,7 +374,7 @@ def test_killed_anywhere_and_run_again_it_is_complete(tmp_path):
 def test_two_at_once_the_second_names_the_first(tmp_path):
     script = (
         "import sys, pathlib\n"
-        "from tutordex_analysis.source.disk import locked\n"
+        "from tutordex_analysis.disk import locked\n"
         "with locked(pathlib.Path(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
@@ -387,7 +386,7 @@ def test_two_at_once_the_second_names_the_first(tmp_path):
         assert first.stdout is not None
         assert first.stdout.readline() == b"held\n"
         source = world()
-        with pytest.raises(SourceError, match=rf"another pull into .* is running \(pid {first.pid}\)"):
+        with pytest.raises(Locked, match=rf"another run is writing into .* \(pid {first.pid}\)"):
             pulled(source, tmp_path)
         assert source.asked == []
     finally:
@@ -406,7 +405,7 @@ def test_the_lock_of_a_dead_process_does_not_hold(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SourceError, match="cannot write into the archive"):
+    with pytest.raises(NotWritten, match="cannot write into"):
         pulled(world(), tmp_path / "file" / "prod")
 
 

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tutordex_analysis import frame as frames
-from tutordex_analysis.errors import SourceError
+from tutordex_analysis.errors import NotWritten, SourceError
 from tutordex_analysis.frame import TimeRange, build
 from tutordex_analysis.moment import duration
-from tutordex_analysis.source import disk, storage
+from tutordex_analysis.source import storage
 
 MARCH = "2026-03"
 START = pd.Timestamp("2026-03-01T00:00:00Z")
@@ -187,7 +187,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_file_as_it_was(tmp_path):
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
-        with pytest.raises(disk.NotWritten, match=r"2026-03\.parquet: .*what was held is as it was"):
+        with pytest.raises(NotWritten, match=r"2026-03\.parquet: .*what was there is as it was"):
             put(path, np.random.default_rng(1).normal(size=(1, 120)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -205,7 +205,7 @@ def test_no_space_left_is_said_in_the_system_s_words(tmp_path):
     if mounted.returncode:
         pytest.skip("a small file system can be mounted by root only")
     try:
-        with pytest.raises(disk.NotWritten, match=os.strerror(errno.ENOSPC)):
+        with pytest.raises(NotWritten, match=os.strerror(errno.ENOSPC)):
             put(month_file(folder), np.random.default_rng(1).normal(size=(30, 120)))
         assert list(folder.iterdir()) == []
     finally:
@@ -218,7 +218,7 @@ def test_a_kill_inside_a_write_leaves_the_old_file(tmp_path):
     before = path.read_bytes()
     script = (
         "import os, signal, sys, pathlib\n"
-        "from tutordex_analysis.source import disk\n"
+        "from tutordex_analysis import disk\n"
         "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)\n"
         "disk.put(pathlib.Path(sys.argv[1]), b'new')\n"
     )

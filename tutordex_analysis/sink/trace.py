@@ -40,7 +40,7 @@ def recent(history: pd.DataFrame, ahead: pd.DataFrame) -> pd.DataFrame:
 
 
 def busiest_hours(rows: pd.DataFrame, column: str, zone: ZoneInfo) -> pd.DataFrame:
-    """The row of each series and civil day in which `column` is largest, put at noon; days cut off at an edge are out."""
+    """The row of each series and civil day in which `column` is largest, put at noon; not days cut off at an edge."""
     days = rows["ds"].dt.tz_convert(zone).dt.date
     size = pd.Series(finite(rows[column]), index=rows.index).fillna(-np.inf)
     groups = size.groupby([rows["unique_id"].astype(str), days], sort=False)

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tutordex_analysis import disk
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.moment import duration, duration_text, instant
-from tutordex_analysis.source import disk, storage
+from tutordex_analysis.source import storage
 
 NAME = "manifest.json"
 SCHEMA = 1

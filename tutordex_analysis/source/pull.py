@@ -13,12 +13,13 @@ from typing import Protocol, TypeAlias
 
 import pandas as pd
 
+from tutordex_analysis import disk
 from tutordex_analysis.catalogue import Part
-from tutordex_analysis.errors import AnalysisError, SourceError
+from tutordex_analysis.errors import AnalysisError, NotWritten, SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.moment import Instant, Span, duration, floor, instant
-from tutordex_analysis.source import disk, storage
 from tutordex_analysis.source import manifest as manifests
+from tutordex_analysis.source import storage
 from tutordex_analysis.source.manifest import Held, Manifest, Month, Stretches
 
 SINCE = "15d"  # what Prometheus keeps by default
@@ -158,7 +159,7 @@ class _Archive:
                     done.asked = manifests.union([*done.asked, (start, storage.epoch(piece.end))])
                     self._keep(done, source.query(held.promql, piece), piece, refill=refill)
                     start = storage.epoch(piece.end)
-        except disk.NotWritten:
+        except NotWritten:
             raise  # every other part would meet it too
         except AnalysisError as error:
             done.error = str(error)

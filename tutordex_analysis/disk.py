@@ -8,17 +8,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tutordex_analysis.errors import SourceError
+from tutordex_analysis.errors import Locked, NotWritten
 
 LOCK = ".lock"
 
 
-class NotWritten(SourceError):
-    """The disk is full, or the folder may not be written; what was held is as it was."""
-
-
-def put(path: Path, data: bytes | memoryview) -> None:
+def put(path: Path, data: bytes | memoryview | str, *, mode: int | None = None) -> None:
     """Writes a file whole or not at all: beside its place, to the disk, then renamed over it.
+
+    Args:
+        path: Its folder is made when missing.
+        data: Text is written as UTF-8.
+        mode: Permissions, whatever the umask says; None leaves it to the umask.
 
     Raises:
         NotWritten: The disk is full, or the folder cannot be written; the file is then as it was before.
@@ -27,15 +28,17 @@ def put(path: Path, data: bytes | memoryview) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
         raise NotWritten(
-            f"could not write {path}: {error.strerror}; what was held is as it was, "
-            "make room (or the folder writable) and pull again"
+            f"could not write {path}: {error.strerror}; what was there is as it was, "
+            "make room (or the folder writable) and try again"
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -44,26 +47,27 @@ def put(path: Path, data: bytes | memoryview) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock; it falls with the process, however that ends. What a killed pull left is swept away.
+    """Holds the folder for this process; that falls with the process, however it ends. What a killed one left is swept.
 
     Raises:
-        SourceError: Another process holds it; its pid is in the sentence. Or the folder cannot be written.
+        Locked: Another process holds it; its pid is in the sentence.
+        NotWritten: The folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise SourceError(f"cannot write into the archive {folder}: {error.strerror}") from error
+        raise NotWritten(f"cannot write into {folder}: {error.strerror}") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = os.read(handle, 20).decode().strip() or "unknown"
-            raise SourceError(
-                f"another pull into {folder} is running (pid {pid}); wait until it has ended, nothing was changed"
+            raise Locked(
+                f"another run is writing into {folder} (pid {pid}); wait until it has ended, nothing was changed"
             ) from None
-        os.ftruncate(handle, 0)
         with contextlib.suppress(OSError):  # the lock holds without its pid too, on a full disk
+            os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         for leftover in folder.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
