@@ -179,3 +179,61 @@ def test_limits_come_in_the_order_in_which_they_are_met():
     limit = catalogue_file.load().limits["disk"]
     assert list(limit.values) == ["soft", "hard"]
     assert pd.Series(limit.values).is_monotonic_increasing
+
+
+PLAIN = "shipped: false\nsignals:\n" + GAUGE
+QUANTILE = "signals:\n  a: {title: A, area: x, kind: duration, unit: seconds, histogram: %s}\n"
+LIMIT = PLAIN + "limits:\n  l: {signal: mine, owner: me, runbook: r, %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "match"),
+    [
+        ("signals: [a]\n", 1, "names with their keys"),
+        ("limits: 5\n", 1, "names with their keys"),
+        ("? [a, b]\n: 1\n", 1, "a key is one word"),
+        ("signals: !!python/object:os.x {}\n", 1, "cannot be read"),
+        ("calendar:\n  breaks: [{name: x, first: 2026-02-30, last: 2026-03-01}]\n", 1, "day is out of range"),
+        ("calendar:\n  breaks: [{name: x, first: 2026-03-02, last: 2026-03-01}]\n", 2, "before it begins"),
+        ("calendar: {timezone: Asia}\n", 1, "time zone"),
+        (LIMIT % "hard: .nan", 5, "finite"),
+        (LIMIT % "hard: 1, where: {montpoint: /}", 5, "label montpoint, which mine does not keep"),
+        (QUANTILE % "foo_bucket", 2, "a name without _bucket"),
+        (QUANTILE % "foo offset 5m", 2, "a name without _bucket"),
+        (HEAD + "    replaces: {old: abc}\n", 2, "replaces names 'old', which this signal does not ask"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_file_and_line(tmp_path, text, line, match):
+    with pytest.raises(CatalogueError, match=match) as caught:
+        catalogue_file.load(written(tmp_path, text))
+    assert str(caught.value).startswith(f"{tmp_path / 'own.yaml'}:{line}:")
+
+
+def test_an_inventory_that_is_not_yaml_is_refused(tmp_path):
+    written(tmp_path, "a: [1\n", "stack.yaml")
+    with pytest.raises(CatalogueError, match=r"stack.yaml:2: this cannot be read"):
+        catalogue_file.load(written(tmp_path, PLAIN))
+
+
+def test_without_the_shipped_signals_their_inventory_does_not_count(tmp_path):
+    assert catalogue_file.load(written(tmp_path, PLAIN)).inventory == frozenset()
+    written(tmp_path, "- {name: up, type: gauge}\n", "stack.yaml")
+    assert catalogue_file.load(tmp_path).inventory == {"up"}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "signals: {}\n",
+        "# signals:\nshipped: true\n",
+        "signals:\n    mine: {title: M, area: x, kind: gauge, unit: ratio, promql: up}\n",
+        "signals:  # mine\n" + GAUGE + "limits:\n  l: {signal: mine, hard: 1, owner: me, runbook: r}\n",
+    ],
+)
+def test_add_finds_its_place_however_the_file_is_written(tmp_path, before):
+    known = catalogue_file.load(written(tmp_path, before, "signals.yaml"))
+    entry = {"title": "Rack", "area": "host", "kind": "gauge", "unit": "celsius", "promql": "t"}
+    catalogue_file.add(tmp_path, "temperature", entry)
+    got = catalogue_file.load(tmp_path)
+    assert got.signals.keys() == known.signals.keys() | {"temperature"}
+    assert got.limits == known.limits

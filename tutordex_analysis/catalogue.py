@@ -6,10 +6,9 @@ it is loaded, and what is wrong is refused with file and line.
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import hashlib
-import zoneinfo
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +18,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tutordex_analysis import promql
+from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError, FrameError
 from tutordex_analysis.moment import Span, duration, duration_text
 
@@ -28,6 +28,7 @@ COUNTED = (  # nouns of things that are counted
 )
 MEASURED = ("ratio", "seconds", "unix_seconds", "bytes", "bytes_per_second", "per_second", "cores", "celsius", "bool")
 UNITS = (*COUNTED, *MEASURED)  # ratio is a share of one: 0.8 is 80 %
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _RATE_WINDOW = pd.Timedelta("5m")  # holds several scrapes at any usual interval
 
 
@@ -57,7 +58,7 @@ class Part:
 class _Spec(BaseModel):
     """Frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _query(text: str) -> str:
@@ -82,14 +83,6 @@ def _span(text: str) -> str:
         return duration_text(text)
     except FrameError as error:
         raise CatalogueError(str(error)) from error
-
-
-def _zone(text: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise CatalogueError(f'{text!r} is not a time zone; write it like "Asia/Singapore"') from error
-    return text
 
 
 Promql = Annotated[str, AfterValidator(_query)]
@@ -150,7 +143,7 @@ class Signal(_Spec):
     upper: float | None = None
     seasons: tuple[Duration, ...] = ("1d", "7d")
     bad: Literal["up", "down", "both", "none"] = "none"
-    forecast: bool = Field(False, description="publish hands its forecast back as metrics")
+    forecast: bool = Field(False, description="publish hands its forecast back as metrics; one with a limit always is")
     replaces: dict[str, str] = Field({}, description="Query text of today → digest of the one it took the place of")
 
     @model_validator(mode="after")
@@ -172,7 +165,20 @@ class Signal(_Spec):
             raise CatalogueError(f"lower ({self.lower:g}) must be less than upper ({self.upper:g})")
         if self.kind == "ratio" and self.unit != "ratio":
             raise CatalogueError(f"the unit of a ratio is ratio, not {self.unit}")
+        self._asks_promql()
         return self
+
+    def _asks_promql(self) -> None:
+        """Refuses a histogram that is no plain name, and a replaced query that is none of this signal's."""
+        name = (self.histogram or "").partition("{")[0]
+        if self.histogram is not None and (not _NAME.fullmatch(name) or name.endswith(("_bucket", "_sum", "_count"))):
+            raise CatalogueError(f"histogram is a name without _bucket, _sum or _count, not {self.histogram!r}")
+        for query in self.histogram_queries.values():
+            promql.check(query)
+        texts = [part.query for part in self.parts]
+        strange = [text for text in self.replaces if text not in texts]
+        if strange:
+            raise CatalogueError(f"replaces names {strange[0]!r}, which this signal does not ask; it asks {texts}")
 
     @property
     def season_lengths(self) -> tuple[pd.Timedelta, ...]:
@@ -240,22 +246,6 @@ class Limit(_Spec):
     def values(self) -> dict[str, float]:
         """The limits by name, the first to be met first."""
         return {name: value for name, value in (("soft", self.soft), ("hard", self.hard)) if value is not None}
-
-
-class Break(_Spec):
-    """A stretch of days, both included, such as a school holiday."""
-
-    name: str
-    first: dt.date
-    last: dt.date
-
-
-class Calendar(_Spec):
-    """Civil time: the zone of every axis and sentence, public holidays, school breaks."""
-
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    country: str | None = Field(None, description='Code of the holidays package, such as "SG"')
-    breaks: tuple[Break, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

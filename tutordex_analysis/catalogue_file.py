@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from tutordex_analysis import promql
-from tutordex_analysis.catalogue import Calendar, Catalogue, Limit, Signal
+from tutordex_analysis.catalogue import Catalogue, Limit, Signal
+from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
 
 SHIPPED = Path(__file__).parent / "signals"
@@ -40,7 +41,9 @@ def load(folder: Path | None = None) -> Catalogue:
     """
     own = _files(folder) if folder is not None else {}
     shipped = _files(SHIPPED) if all(file.shipped for file, _ in own.values()) else {}
-    return _overlaid([(shipped, _inventory(SHIPPED / INVENTORY)), (own, _inventory((folder or SHIPPED) / INVENTORY))])
+    stack = _inventory(SHIPPED / INVENTORY) if shipped else frozenset[str]()
+    theirs = _inventory(folder / INVENTORY) if folder is not None else frozenset[str]()
+    return _overlaid([(shipped, stack), (own, theirs)])
 
 
 def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]]) -> Catalogue:
@@ -62,8 +65,16 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
         if limit.signal not in signals:
             line = _line(root, ("limits", name, "signal"))
             raise CatalogueError(f"{path}:{line}: the limit {name} is for a signal {limit.signal!r} that is not there")
+        strange = sorted(limit.where.keys() - {*signals[limit.signal].by})
+        if strange:
+            line = _line(root, ("limits", name, "where", strange[0]))
+            raise CatalogueError(
+                f"{path}:{line}: the limit {name} is for series with the label {strange[0]}, which {limit.signal} "
+                f"does not keep; it keeps {', '.join(signals[limit.signal].by) or 'none'} (see its by:)"
+            )
     limits = {name: limit for name, limit in limits.items() if limit.signal in signals}
-    return Catalogue(signals=signals, limits=limits, calendar=calendar, inventory=layers[0][1])
+    inventory = frozenset[str]().union(*(names for _, names in layers))
+    return Catalogue(signals=signals, limits=limits, calendar=calendar, inventory=inventory)
 
 
 def _limits_of(files: Mapping[Path, tuple[_File, yaml.Node]]) -> Iterator[tuple[Path, str, Limit, yaml.Node]]:
@@ -118,13 +129,9 @@ def add(folder: Path, name: str, entry: Mapping[str, object]) -> Path:
     known = _read(path)[0].signals if before is not None else {}
     if name in known:
         raise CatalogueError(f"{path} has a signal {name!r} already; choose another name or edit the file")
-    body = yaml.safe_dump({name: dict(entry)}, sort_keys=False, allow_unicode=True, width=100)
-    lines = "".join(f"  {line}\n" for line in body.splitlines())
     text = before if before is not None else "signals:\n"
-    if before is not None and not known:
-        text = text.rstrip("\n") + "\nsignals:\n" if "signals:" not in text else text
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_insert(text, lines), encoding="utf-8")
+    path.write_text(_inserted(text, {name: dict(entry)}), encoding="utf-8")
     try:
         load(folder)
     except CatalogueError:
@@ -136,10 +143,21 @@ def add(folder: Path, name: str, entry: Mapping[str, object]) -> Path:
     return path
 
 
-def _insert(text: str, lines: str) -> str:
-    """The text with lines put right under its `signals:` key, so that comments elsewhere stay."""
-    head, key, tail = text.partition("signals:\n")
-    return head + key + lines + tail
+def _inserted(text: str, entry: Mapping[str, object]) -> str:
+    """The text with an entry put first under its `signals:` key, so that comments elsewhere stay."""
+    root = yaml.compose(text, Loader=_LOADER)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    key, below = next(((key, value) for key, value in pairs if key.value == "signals"), (None, None))
+    body = yaml.safe_dump(dict(entry), sort_keys=False, allow_unicode=True, width=100).splitlines()
+    lines = text.splitlines()
+    if key is None:
+        return "\n".join([*lines, "signals:", *(f"  {line}" for line in body)]) + "\n"
+    at, indent = key.start_mark.line + 1, "  "
+    if isinstance(below, yaml.MappingNode) and not below.flow_style:
+        at, indent = below.start_mark.line, " " * below.start_mark.column
+    elif isinstance(below, yaml.MappingNode) and not below.value:
+        lines[at - 1] = "signals:"  # it was {}
+    return "\n".join([*lines[:at], *(f"{indent}{line}" for line in body), *lines[at:]]) + "\n"
 
 
 def _files(folder: Path) -> dict[Path, tuple[_File, yaml.Node]]:
@@ -159,8 +177,10 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
     if not isinstance(root, yaml.MappingNode):
         raise CatalogueError(f"{path}:1: a catalogue file has the keys signals, limits, calendar")
     _no_twins(root, path)
-    data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader, C where there is one
+    data = _data(path)
     for key in ("signals", "limits"):
+        if not isinstance(data.get(key) or {}, dict):
+            raise CatalogueError(f"{path}:{_line(root, (key,))}: {key}: write names with their keys below, not a list")
         for name, entry in (data.get(key) or {}).items():
             if isinstance(entry, dict):
                 entry["name"] = str(name)
@@ -174,6 +194,16 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
         )  # a typo, before what it lacks
         where = tuple(str(part) for part in first["loc"])
         raise CatalogueError(f"{path}:{_line(root, where)}: {_sentence(first, where)}") from error
+
+
+def _data(path: Path) -> Any:  # noqa: ANN401 - YAML holds anything
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader, C where there is one
+    except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-02-30 is a ValueError
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or str(error)
+        where = f"{path}:{mark.line + 1}" if mark else f"{path}:1"
+        raise CatalogueError(f"{where}: this cannot be read: {what}") from error
 
 
 def _sentence(first: ErrorDetails, where: tuple[str, ...]) -> str:
@@ -190,6 +220,8 @@ def _no_twins(node: yaml.Node, path: Path) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise CatalogueError(f"{path}:{key.start_mark.line + 1}: a key is one word, not a list")
             if key.value in seen:
                 raise CatalogueError(f"{path}:{key.start_mark.line + 1}: the key {key.value!r} is here twice")
             seen.add(key.value)
@@ -250,7 +282,7 @@ def _inventory(path: Path) -> frozenset[str]:
     """Metric names that give samples, histograms with their suffixes; empty without an inventory."""
     if not path.exists():
         return frozenset()
-    data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - as above
+    data = _data(path)
     names: set[str] = set()
     for metric in _metrics(data):
         if metric.get("emission") not in ("never",):

@@ -15,6 +15,8 @@ Span: TypeAlias = str | dt.timedelta | pd.Timedelta
 
 UNIT: Literal["ms"] = "ms"  # Prometheus stores milliseconds
 _SECONDS = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+_LONGEST = 100 * 366 * 86_400_000  # ms; a century before or after any sample still has a time of its own
+_FIRST, _LAST = (pd.Timestamp(f"{year}-01-01", tz="UTC") for year in (1800, 2150))  # nanoseconds end in 1677 and 2262
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 
 
@@ -32,7 +34,10 @@ def duration(span: Span) -> pd.Timedelta:
         parts = _DURATION.findall(span.strip())
         if not parts or "".join(n + u for n, u in parts) != span.strip():
             raise FrameError(f'{span!r} is not a duration; write it like "5m", "1h30m", "90d" or "2w"')
-        length = pd.Timedelta(milliseconds=sum(int(n) * round(_SECONDS[u] * 1000) for n, u in parts))
+        total = sum(int(n) * round(_SECONDS[u] * 1000) for n, u in parts)
+        if total > _LONGEST:
+            raise FrameError(f"{span!r} is longer than a hundred years; ask for less")
+        length = pd.Timedelta(milliseconds=total)
     elif isinstance(span, dt.timedelta):
         length = pd.Timedelta(span)
     else:
@@ -61,7 +66,7 @@ def instant(moment: Instant) -> pd.Timestamp:
     """A UTC timestamp from an aware datetime or ISO text with a zone; whole milliseconds.
 
     Raises:
-        FrameError: The moment has no zone or cannot be read.
+        FrameError: The moment has no zone, cannot be read, or lies before 1800 or after 2150.
     """
     try:
         stamp = pd.Timestamp(moment)
@@ -71,6 +76,8 @@ def instant(moment: Instant) -> pd.Timestamp:
         raise FrameError(f"{moment!r} is not a moment")
     if stamp.tzinfo is None:
         raise FrameError(f'{moment!r} has no time zone; write it like "2026-03-01T00:00:00Z" or "…+08:00"')
+    if not _FIRST <= stamp < _LAST:
+        raise FrameError(f"{moment!r} is too far away; moments from 1800 to 2150 are understood")
     return stamp.tz_convert("UTC").as_unit(UNIT)
 
 

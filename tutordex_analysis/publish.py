@@ -13,6 +13,7 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import AnalysisError, NotEnoughData
 from tutordex_analysis.moment import Instant, Span, duration, instant
 from tutordex_analysis.question import capacity
+from tutordex_analysis.question.resource import Resource, newest, resource
 from tutordex_analysis.question.sufficiency import sufficiency
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
@@ -61,7 +62,7 @@ def publication(
     catalogue = source.catalogue
     histories = capacity.gather(source, catalogue, time_range)
     resources = list(_resources(histories, catalogue, duration(horizon)))
-    data_end = capacity.newest(one.history for one in resources)
+    data_end = newest(one.history for one in resources)
     moment = instant(now) if not as_of else data_end if as_of == NEWEST else instant(as_of)
     families = [family for one in resources for family in _families(one, moment)]
     text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)
@@ -70,14 +71,14 @@ def publication(
 
 def _resources(
     histories: Mapping[str, pd.DataFrame], catalogue: Catalogue, horizon: pd.Timedelta
-) -> Iterator[capacity.Resource]:
+) -> Iterator[Resource]:
     """The forecasts that can be made; those that cannot yet are left out."""
     refused = ""
     some = False
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=horizon)
         try:
-            yield capacity.resource(history, enough, catalogue)
+            yield resource(history, enough, catalogue)
             some = True
         except NotEnoughData as error:
             refused = refused or str(error)
@@ -85,7 +86,7 @@ def _resources(
         raise NotEnoughData(f"there is nothing to publish yet: {refused}")
 
 
-def _families(one: capacity.Resource, moment: pd.Timestamp) -> Iterator[Family]:
+def _families(one: Resource, moment: pd.Timestamp) -> Iterator[Family]:
     name = one.signal.name
     yield from exposition.from_forecast(name, one.forecast, now=moment, unit=one.signal.unit)
     for (limit, level), found in one.breaches.items():

@@ -10,7 +10,7 @@ from tutordex_analysis import catalogue_file
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import NotEnoughData, SourceError
 from tutordex_analysis.frame import TimeRange
-from tutordex_analysis.question import capacity, capacity_findings, finding, sufficiency
+from tutordex_analysis.question import capacity, capacity_findings, finding, resource, sufficiency
 
 CATALOGUE = catalogue_file.load()
 END = "2026-11-15T16:00Z"
@@ -201,7 +201,7 @@ def test_a_limit_for_some_series_says_nothing_of_the_others():
     catalogue = replace(CATALOGUE, limits={"disk": limit})
     frame = mounts(("/a", disk(0.5, 0)), ("/b", disk(0.95, 0)))
     enough = sufficiency.sufficiency(CATALOGUE.signal("disk_used"), frame, horizon=pd.Timedelta(days=30))
-    found = capacity.resource(frame, enough, catalogue, n_paths=100).breaches["disk", "hard"]
+    found = resource.resource(frame, enough, catalogue, n_paths=100).breaches["disk", "hard"]
     assert found.frame["unique_id"].unique().tolist() == ['disk_used{mountpoint="/a"}']
     assert found.dates["unique_id"].tolist() == ['disk_used{mountpoint="/a"}']
 

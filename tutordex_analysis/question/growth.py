@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis import frame as frames
-from tutordex_analysis.catalogue import Calendar, Limit, Signal
+from tutordex_analysis.catalogue import Limit, Signal
+from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.model.breach import Breach

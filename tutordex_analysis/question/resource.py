@@ -1,0 +1,115 @@
+"""One signal against its limits: its history, its forecast, and when a limit is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from tutordex_analysis import frame as frames
+from tutordex_analysis.catalogue import Catalogue, Limit, Signal
+from tutordex_analysis.errors import NotEnoughData
+from tutordex_analysis.model.breach import Breach, breach
+from tutordex_analysis.model.forecast import Forecast, forecast
+from tutordex_analysis.moment import duration, duration_text
+from tutordex_analysis.question.sufficiency import Sufficiency
+
+WITHIN = ("7d", "30d", "90d")
+SILENT = pd.Timedelta(days=2)  # a series without a sample for so long is gone, such as an unmounted disk
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resource:
+    """One signal: what was, what will be, and its limits.
+
+    Attributes:
+        signal: What it is.
+        history: The frame it was forecast from.
+        forecast: Every series of the signal.
+        limits: By name; both values of each in the signal's unit.
+        breaches: When a value of a limit is reached, by (name of the limit, "soft" or "hard"); only series that the
+            limit is for.
+    """
+
+    signal: Signal
+    history: pd.DataFrame
+    forecast: Forecast
+    limits: Mapping[str, Limit]
+    breaches: Mapping[tuple[str, str], Breach]
+
+    @property
+    def horizon(self) -> pd.Timedelta:
+        """How far ahead the forecast goes."""
+        return self.forecast.horizon * self.forecast.step
+
+    @property
+    def where(self) -> dict[str, str]:
+        """A short name of each series: its label values, "" for the only one."""
+        table = frames.labels(self.history)
+        return {str(key): ", ".join(row[name] for name in self.signal.by) for key, row in table.iterrows()}
+
+
+def newest(histories: Iterable[pd.DataFrame]) -> pd.Timestamp:
+    """The newest instant at which any of the histories has a sample, UTC; NaT without one."""
+    found: pd.Timestamp = pd.Series([one.loc[one["y"].notna(), "ds"].max() for one in histories]).max()
+    return found
+
+
+def resource(
+    history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, *, seed: int = 0, n_paths: int = 1000
+) -> Resource:
+    """The forecast of one signal and its limits, as far ahead as its history carries.
+
+    Raises:
+        NotEnoughData: No series has two samples and one in the last two days, or none can be forecast.
+    """
+    signal = enough.signal
+    history = _alive(signal, history)
+    ahead = forecast(
+        history,
+        horizon=enough.horizon,
+        season_lengths=signal.season_lengths,
+        calendar=catalogue.calendar.country,
+        tz=catalogue.calendar.timezone,
+        lower=signal.lower,
+        upper=signal.upper,
+        seed=seed,
+    )
+    limits = {limit.name: limit for limit in catalogue.limits_of(signal.name)}
+    within = dict.fromkeys([*(one for one in WITHIN if duration(one) <= enough.horizon), duration_text(enough.horizon)])
+    breaches = {
+        (name, level): _only(found, concerned)
+        for name, limit in limits.items()
+        if (concerned := [one for one in ahead.series if _concerns(limit, history, one)])
+        for level, value in limit.values.items()
+        for found in [breach(ahead, limit=value, direction=limit.direction, within=tuple(within), n=n_paths, seed=seed)]
+    }
+    return Resource(signal=signal, history=history, forecast=ahead, limits=limits, breaches=breaches)
+
+
+def _alive(signal: Signal, history: pd.DataFrame) -> pd.DataFrame:
+    """The series that can still reach anything: two samples, one of them new."""
+    sampled = history["ds"].where(history["y"].notna()).groupby(history["unique_id"], observed=True)
+    alive = (sampled.transform("count") >= 2) & (sampled.transform("max") >= history["ds"].max() - SILENT)
+    if not alive.any():
+        last = newest([history])
+        raise NotEnoughData(
+            f"{signal.name} has no sample yet"
+            if pd.isna(last)
+            else f"{signal.name} has no sample since {last:%Y-%m-%d}"
+        )
+    kept: pd.DataFrame = history[alive].reset_index(drop=True)
+    return kept.assign(unique_id=kept["unique_id"].cat.remove_unused_categories())
+
+
+def _only(found: Breach, series: list[str]) -> Breach:
+    """The breaches of some of the series."""
+    kept = [table[table["unique_id"].isin(series)].reset_index(drop=True) for table in (found.frame, found.dates)]
+    frame, dates = (one.assign(unique_id=one["unique_id"].cat.remove_unused_categories()) for one in kept)
+    return replace(found, frame=frame, dates=dates, limit=found.limit.loc[series])
+
+
+def _concerns(limit: Limit, history: pd.DataFrame, series: str) -> bool:
+    row = frames.labels(history).loc[series]
+    return all(row.get(name) == value for name, value in limit.where.items())
