@@ -81,6 +81,32 @@ def number_text(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def change_text(share: float) -> str:
+    """A relative change in percent, with its sign unless it rounds to nothing.
+
+    Example:
+        >>> change_text(0.104), change_text(-0.05), change_text(-0.001)
+        ('+10 %', '−5 %', '0 %')
+    """
+    percent = round(100 * share) if math.isfinite(share) else math.nan
+    sign = "+" if percent > 0 else "−" if percent < 0 else ""
+    return f"{sign}{abs(percent):.0f} %" if math.isfinite(percent) else "unknown"
+
+
+def chance_text(probability: float) -> str:
+    """A probability in percent; the ends stay open, since simulated paths cannot show certainty.
+
+    Example:
+        >>> chance_text(0.25), chance_text(1.0)
+        ('25 %', 'over 99 %')
+    """
+    if math.isnan(probability):
+        return "–"
+    if probability < 0.01:
+        return "under 1 %"
+    return "over 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
+
+
 def tick_texts(ticks: list[float], unit: str) -> list[str]:
     """Labels of an axis: one scale, as many digits as tell neighbours apart.
 

@@ -28,12 +28,29 @@ def test_a_day_is_what_was_counted_from_midnight_to_midnight_in_civil_time():
     assert frames.step_of(days) == pd.Timedelta(days=1)
 
 
-def test_a_day_with_few_gaps_is_scaled_up_and_one_with_many_is_unknown():
+def test_a_day_with_few_gaps_is_what_was_counted_and_one_with_many_is_unknown():
     y = np.ones(49)
     y[1:4] = np.nan
+    y[4] = 4  # the counter went on in the gap; its growth comes with the first sample after it
     y[30:40] = np.nan
     days = growth.daily(hourly(y, start="2026-03-01T00:00Z"), tz="UTC")
     np.testing.assert_allclose(days["y"], [24, np.nan])
+
+
+def test_a_zone_whose_midnight_is_on_no_instant_is_said_to_need_a_finer_step():
+    with pytest.raises(NotEnoughData, match=r"no instant is a midnight in Asia/Kolkata; read .* 30m"):
+        growth.daily(hourly(np.ones(100)), tz="Asia/Kolkata")
+
+
+def test_a_growth_over_less_than_two_weeks_is_refused_for_its_horizon():
+    with pytest.raises(NotEnoughData, match="told for 14 days ahead or more, not for 7"):
+        growth.volume(
+            CATALOGUE.signal("posts_seen"),
+            hourly(np.full(24 * 40, 5)),
+            horizon=pd.Timedelta(days=7),
+            calendar=CATALOGUE.calendar,
+            seed=0,
+        )
 
 
 def test_less_than_a_day_and_several_series_are_refused():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.measure import day_text, value_text
+from tutordex_analysis.measure import chance_text, change_text, day_text, value_text
 from tutordex_analysis.model.forecast import Forecast
 from tutordex_analysis.question import wording
 from tutordex_analysis.question.capacity import Outlook, Passage
@@ -84,13 +84,13 @@ def sentence(one: Passage, catalogue: Catalogue) -> str:
         days = f"between {first} and {last}" if first != last else f"on {first}"
         return f"{name} reaches {value} about {_day(one.likely, tz)} (in eight of ten simulated futures {days})."
     if not pd.isna(one.likely):
-        chance = wording.chance(one.probability)
+        chance = chance_text(one.probability)
         return f"{name} probably reaches {value} about {_day(one.likely, tz)} (chance within {ahead} {chance})."
     if one.probability >= LIKELY:
-        chance = wording.chance(one.probability)
+        chance = chance_text(one.probability)
         return f"{name} may reach {value}, {first} at the earliest (chance within {ahead} {chance})."
     side = "below" if above else "above"
-    return f"{name} stays {side} {value} for {ahead} (chance of reaching it {wording.chance(one.probability)})."
+    return f"{name} stays {side} {value} for {ahead} (chance of reaching it {chance_text(one.probability)})."
 
 
 def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
@@ -113,7 +113,7 @@ def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
 
 def _growth(one: Volume) -> Finding:
     now, ahead = value_text(one.now, one.signal.unit), wording.span(one.horizon)
-    band = f"80 % band {wording.change(one.lower)} to {wording.change(one.upper)}"
+    band = f"80 % band {change_text(one.lower)} to {change_text(one.upper)}"
     if one.is_clear:
         verb = "grow" if one.change > 0 else "shrink"
         then = value_text(one.then, one.signal.unit)

@@ -80,7 +80,9 @@ def volume(
     """
     days = daily(history, tz=calendar.timezone)
     recent = days["y"].to_numpy()[-28:]
-    if np.isfinite(recent).sum() < 14 or horizon < 14 * DAY:
+    if horizon < 14 * DAY:
+        raise NotEnoughData(f"the growth of {signal.name} is told for 14 days ahead or more, not for {horizon / DAY:g}")
+    if np.isfinite(recent).sum() < 14:
         raise NotEnoughData(f"the growth of {signal.name} needs 14 whole days, got {np.isfinite(recent).sum()}")
     weeks = recent[len(recent) % 7 :].reshape(-1, 7)
     now = float(np.nanmedian(frames.fold(weeks, axis=1, how="mean")))
@@ -114,10 +116,11 @@ def volume(
 def daily(history: pd.DataFrame, *, tz: str) -> pd.DataFrame:
     """Sums of whole days of one series, each at the civil midnight that ends it.
 
-    A day is the 24 hours before a midnight; where clocks change, that of the newest midnight goes for all days.
+    A day is the 24 hours before a midnight; where clocks change, that of the newest midnight goes for all days. A gap
+    is not made up for, since the first count after it holds what was counted in it.
 
     Raises:
-        NotEnoughData: There is no whole day.
+        NotEnoughData: There is no whole day, or no instant is a civil midnight.
     """
     if history.empty:
         raise NotEnoughData("daily sums need a series, got none")
@@ -126,13 +129,15 @@ def daily(history: pd.DataFrame, *, tz: str) -> pd.DataFrame:
     n = round(DAY / step)
     local = grid.tz_convert(tz)
     midnights = np.flatnonzero(local == local.normalize())
+    if not len(midnights) and len(grid) > n:
+        raise NotEnoughData(f"no instant is a midnight in {tz}; read the history at a step of 30m or 15m")
     end = int(midnights[-1]) + 1 if len(midnights) else 0
     days = end // n
     if days < 1 or len(ids) != 1:
         raise NotEnoughData(f"daily sums need one series with at least one whole day, got {len(ids)} and {days}")
     cut = values[0, end - days * n : end].reshape(days, n)
     missing = np.isnan(cut).mean(axis=1)
-    known = np.where(missing > MOST_MISSING, np.nan, np.nansum(cut, axis=1) / np.maximum(1 - missing, 1 - MOST_MISSING))
+    known = np.where(missing > MOST_MISSING, np.nan, np.nansum(cut, axis=1))
     first = grid[end - 1] - (days - 1) * DAY
     table = frames.labels(history).to_dict(orient="records")[0]
     return _on_days(known, {str(k): str(v) for k, v in table.items()}, first)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from tutordex_analysis.measure import day_text, value_text
+from tutordex_analysis.measure import chance_text, change_text, day_text, value_text
 
 MOST_ROWS = 10
 Column = Callable[[Mapping[str, object]], str]
@@ -58,8 +58,8 @@ def dates(passages: pd.DataFrame, *, tz: str) -> Table:
         "Resource": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
         "Limit": lambda r: f"{_value(r, 'value')} ({r['level']})",
         "Now": lambda r: _value(r, "now"),
-        "Chance in 30 days": lambda r: _chance(r["p30d"]),
-        "Chance in 90 days": lambda r: _chance(r["p90d"]),
+        "Chance in 30 days": lambda r: chance_text(_number(r, "p30d")),
+        "Chance in 90 days": lambda r: chance_text(_number(r, "p90d")),
         "Earliest": lambda r: _day(r["earliest"], tz),
         "Likely": lambda r: _day(r["likely"], tz),
         "Latest": lambda r: _day(r["latest"], tz),
@@ -77,8 +77,8 @@ def growth(rows: pd.DataFrame) -> Table:
         "Volume": lambda r: str(r["title"]),
         "A day now": lambda r: _value(r, "now"),
         "A day then": lambda r: _value(r, "then"),
-        "Change": lambda r: _change(r["change"]),
-        "80 % band": lambda r: f"{_change(r['lower'])} to {_change(r['upper'])}",
+        "Change": lambda r: change_text(_number(r, "change")),
+        "80 % band": lambda r: f"{change_text(_number(r, 'lower'))} to {change_text(_number(r, 'upper'))}",
     }
     return _table(rows, columns, "How volumes change until the end of the forecast")
 
@@ -121,18 +121,11 @@ def _table(rows: pd.DataFrame, columns: Mapping[str, Column], caption: str) -> T
 
 
 def _value(row: Mapping[str, object], name: str) -> str:
-    return value_text(float(str(row[name])), str(row["unit"]))
+    return value_text(_number(row, name), str(row["unit"]))
 
 
-def _chance(value: object) -> str:
-    share = float(str(value))
-    if share != share:
-        return "–"
-    return "under 1 %" if share < 0.01 else "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
-
-
-def _change(value: object) -> str:
-    return f"{100 * float(str(value)):+.0f} %".replace("-", "−")
+def _number(row: Mapping[str, object], name: str) -> float:
+    return float(str(row[name]))
 
 
 def _day(value: object, tz: str) -> str:
