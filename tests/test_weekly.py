@@ -9,7 +9,8 @@ from nbformat import v4, writes
 
 from tutordex_analysis.disk import locked, put
 from tutordex_analysis.errors import CatalogueError, FrameError, Locked, NotWritten, ReportFailed
-from tutordex_analysis.weekly import report, shelf
+from tutordex_analysis.sink.shelf import shelf
+from tutordex_analysis.weekly import report
 
 NOW = pd.Timestamp("2026-11-22T22:30:00Z")
 DRAW = """

@@ -166,14 +166,13 @@ def publish(
     from tutordex_analysis.sink import textfile as files
     from tutordex_analysis.source.connect import connect
 
-    path = output or load().reports / "metrics.prom"
+    reports = load().reports
+    path = output or reports / "metrics.prom"
     where = connect(source)
 
     def renew() -> publishing.Publication:
-        made = publishing.publication(
-            where, now=pd.Timestamp.now("UTC"), validity=validity, as_of=as_of, horizon=horizon
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
+        now = pd.Timestamp.now("UTC")
+        made = publishing.publication(where, now=now, validity=validity, as_of=as_of, horizon=horizon, reports=reports)
         files.write(made.text, path)
         if textfile is not None:
             files.write_textfile(made.text, textfile)

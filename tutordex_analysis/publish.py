@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -17,6 +18,8 @@ from tutordex_analysis.question.resource import Resource, newest, resource
 from tutordex_analysis.question.sufficiency import sufficiency
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
+from tutordex_analysis.sink.exposition_reports import from_shelf
+from tutordex_analysis.sink.shelf import shelf
 from tutordex_analysis.source.connect import Source, settled
 
 NEWEST = "newest"  # as-of: the moment at which the source's newest sample was settled
@@ -43,7 +46,13 @@ class Publication:
 
 
 def publication(
-    source: Source, *, now: Instant, validity: Span, as_of: Instant = "", horizon: Span = HORIZON
+    source: Source,
+    *,
+    now: Instant,
+    validity: Span,
+    as_of: Instant = "",
+    horizon: Span = HORIZON,
+    reports: Path | None = None,
 ) -> Publication:
     """Forecasts and breach dates of every catalogued signal that is to be published.
 
@@ -53,6 +62,8 @@ def publication(
         validity: How old the newest sample may be at that moment.
         as_of: A past moment to speak of, "newest" for that of the newest sample; "" for now.
         horizon: How far ahead; a lead as long as this is left out, since the data are some minutes old.
+
+        reports: Folder of the pages, whose state is published too.
 
     Raises:
         NotEnoughData: Nothing can be forecast.
@@ -65,6 +76,8 @@ def publication(
     data_end = newest(one.history for one in resources)
     moment = instant(now) if not as_of else data_end if as_of == NEWEST else instant(as_of)
     families = [family for one in resources for family in _families(one, moment)]
+    if reports is not None and not as_of:
+        families += from_shelf(shelf(reports))
     text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)
     return Publication(text=text, families=exposition.summary(families), data_end=data_end, at=moment)
 

@@ -24,13 +24,13 @@ from tutordex_analysis.errors import CatalogueError, ReportFailed
 from tutordex_analysis.moment import instant
 from tutordex_analysis.notebook import CellFailed, Notebook, Value, found, load, run, settle, without_login
 from tutordex_analysis.sink import page
-from tutordex_analysis.sink.answer import Record, answer_of, finding_records, record_from_json, record_json
+from tutordex_analysis.sink.answer import Record, answer_of, finding_records, record_json
 from tutordex_analysis.sink.body import heading
+from tutordex_analysis.sink.shelf import SCHEMA, shelf
 
 Progress = Callable[[str, int, int], None]
 
 FIRST_QUESTION = 10  # notebooks numbered below teach; from here on each answers a question
-SCHEMA = 1
 _PACKAGES = ("tutordex-analysis", "pandas", "numpy", "scipy", "statsmodels", "prophet", "matplotlib", "papermill")
 
 
@@ -57,21 +57,6 @@ class Run:
         whole = f"{len(self.records) - len(self.failed)} of {len(self.records)} pages made in {self.output}"
         why = [f"{record.name}: {record.error}" for record in self.records if record.answer is None]
         return whole if not why else f"{whole}; failed: {'; '.join(why)}"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Shelf:
-    """What a folder of reports holds.
-
-    Attributes:
-        latest: The newest run of each page.
-        good: The newest run of each page that did not fail.
-        findings: Of the good pages, with their name in the column `page`.
-    """
-
-    latest: Mapping[str, Record]
-    good: Mapping[str, Record]
-    findings: pd.DataFrame
 
 
 def report(
@@ -118,25 +103,6 @@ def report(
             _keep(record, executed, output=output, order=order, tz=tz)
             records.append(record)
     return Run(records=tuple(records), output=output)
-
-
-def shelf(output: Path) -> Shelf:
-    """What a folder of reports holds; an empty or missing folder holds nothing.
-
-    Raises:
-        ReportFailed: Its manifest or its findings cannot be read.
-    """
-    try:
-        manifest = _read(output / "manifest.json", {"schema": SCHEMA, "pages": {}})
-        if manifest["schema"] != SCHEMA:
-            raise ReportFailed(f"{output} is of another version of tutordex-analysis; choose an empty folder")
-        pages = manifest["pages"]
-        latest = {name: record_from_json(one["latest"]) for name, one in pages.items()}
-        good = {name: record_from_json(one["good"]) for name, one in pages.items() if one["good"]}
-        findings = pd.DataFrame(_read(output / "findings.json", []), columns=["page", *page.FINDING_COLUMNS])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReportFailed(f"{output}/manifest.json or findings.json is damaged; delete both and run again") from error
-    return Shelf(latest=latest, good=good, findings=findings)
 
 
 def _jobs(
@@ -235,7 +201,3 @@ def _shown(value: Value) -> Value:
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
-
-
-def _read(path: Path, otherwise: Any) -> Any:  # noqa: ANN401  # JSON
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else otherwise
