@@ -209,3 +209,17 @@ def test_a_limit_for_some_series_says_nothing_of_the_others():
 def test_the_most_urgent_finding_has_priority_100():
     got = outlook(disk_used=disk(0.95, 0.0001))
     assert capacity_findings.findings(got, CATALOGUE)["priority"].max() == 100
+
+
+def test_one_reading_is_said_to_be_one_and_not_to_have_stopped():
+    def newborn(t, rng):
+        return np.where(t == len(t) - 1, 0.3, np.nan)
+
+    with pytest.raises(NotEnoughData, match=r"cpu_used has one reading so far.* \(from 2026-11-16 something can"):
+        outlook(days=1, cpu_used=newborn)
+
+
+def test_the_data_looked_at_begin_with_the_first_sample():
+    asked = TimeRange(pd.Timestamp(END) - pd.Timedelta(days=120), END, "1h")
+    got = sufficiency.looked_at(outlook(days=15, cpu_used=cpu).sufficiency, asked)
+    assert got == TimeRange(pd.Timestamp(END) - pd.Timedelta(days=15), END, "1h")

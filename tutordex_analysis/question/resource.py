@@ -94,11 +94,11 @@ def _alive(signal: Signal, history: pd.DataFrame) -> pd.DataFrame:
     alive = (sampled.transform("count") >= 2) & (sampled.transform("max") >= history["ds"].max() - SILENT)
     if not alive.any():
         last = newest([history])
-        raise NotEnoughData(
-            f"{signal.name} has no sample yet"
-            if pd.isna(last)
-            else f"{signal.name} has no sample since {last:%Y-%m-%d}"
-        )
+        if pd.isna(last):
+            raise NotEnoughData(f"{signal.name} has no sample yet")
+        if last >= history["ds"].max() - SILENT:
+            raise NotEnoughData(f"{signal.name} has one reading so far, and a forecast needs at least 3")
+        raise NotEnoughData(f"{signal.name} has no sample since {last:%Y-%m-%d}")
     kept: pd.DataFrame = history[alive].reset_index(drop=True)
     return kept.assign(unique_id=kept["unique_id"].cat.remove_unused_categories())
 

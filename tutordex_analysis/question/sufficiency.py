@@ -9,12 +9,13 @@ import pandas as pd
 
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Signal
+from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.question import wording
 
 CYCLES = 3  # a season is learnt from this many full cycles
 REACH = 2.0  # we look at most this many times as far ahead as there is history
 DAY = pd.Timedelta(days=1)
-_FIRST = {"count": 15 * DAY}  # growth wants 14 whole civil days, and the first one is rarely whole; others want a day
+_FIRST = {"count": 15 * DAY}  # growth wants 14 whole civil days, and the first is rarely whole; others a few readings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class Sufficiency:
     @property
     def first_from(self) -> pd.Timestamp:
         """The day from which something can be said where nothing can now; NaT where more time alone does not help."""
-        day = (self.start + _FIRST.get(self.signal.kind, DAY)).ceil("1D")
+        day = (self.start + _FIRST.get(self.signal.kind, 0 * DAY)).ceil("1D")
         return day if self.refused and day > self.start + self.length else pd.NaT  # type: ignore[return-value]
 
 
@@ -77,6 +78,12 @@ def sufficiency(signal: Signal, history: pd.DataFrame, *, horizon: pd.Timedelta)
     reach = REACH * length
     reach = reach.floor("1D") if reach >= DAY else reach
     return Sufficiency(signal=signal, length=length, horizon=min(horizon, reach), wanted=horizon, start=seen.min())
+
+
+def looked_at(rows: Iterable[Sufficiency], asked: TimeRange) -> TimeRange:
+    """The part of the range asked for that began with the first sample of any signal."""
+    first = min((one.start for one in rows if not pd.isna(one.start)), default=asked.start)
+    return TimeRange(max(first, asked.start), asked.end, asked.step)
 
 
 def table(rows: Iterable[Sufficiency]) -> pd.DataFrame:
