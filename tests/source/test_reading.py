@@ -153,3 +153,18 @@ def test_nothing_in_nothing_out_with_the_right_columns():
     got = reading.read(fetch_of({}), signal(kind="gauge", promql="g", by=["host"]), DAY)
     assert got.empty
     assert list(got.columns) == ["unique_id", "ds", "y", "__name__", "host"]
+
+
+def test_several_series_where_the_signal_has_one_are_refused_unless_they_follow_each_other():
+    spec = signal(kind="gauge", promql="g")
+    racks = {"g": [({"rack": "a"}, lambda t: 20), ({"rack": "b"}, lambda t: 60)]}
+    with pytest.raises(FrameError, match=r"s is one series .* and 'g' gives several"):
+        read(spec, racks)
+    assert read(signal(kind="gauge", promql="g", by=["rack"]), racks).shape[1] == 2
+    moved = {
+        "g": [
+            ({"rack": "a"}, lambda t: 20 if hours(t) < 6 else np.nan),
+            ({"rack": "b"}, lambda t: 60 if hours(t) >= 6 else np.nan),
+        ]
+    }
+    assert read(spec, moved).iloc[:, 0].notna().all()

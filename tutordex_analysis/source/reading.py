@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis import frame as frames
+from tutordex_analysis import promql
 from tutordex_analysis.catalogue import Part, Signal, Term
 from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import Floats, TimeRange
@@ -37,7 +38,7 @@ def read(fetch: Fetch, signal: Signal, time_range: TimeRange, *, base_step: Span
         A frame whose series are called `signal{labels in signal.by}`, in the signal's unit; empty where the parts are.
 
     Raises:
-        FrameError: The steps do not divide.
+        FrameError: The steps do not divide, or a query gives several series where the signal has one.
     """
     base = duration(base_step)
     if time_range.step % base:
@@ -124,7 +125,13 @@ class _Reader:
         return np.where(np.isnan(windows).mean(axis=1) > 0.5, np.nan, folded)
 
     def _values(self, query: str) -> Rows:
-        return _grouped(self.fetch(self.signal.part(query), self.window), self.signal.by, how="mean")
+        rows = _grouped(answer := self.fetch(self.signal.part(query), self.window), self.signal.by, how="mean")
+        if len(rows) != answer["unique_id"].nunique() and _overlapping(answer, self.signal.by):
+            raise FrameError(
+                f"{self.signal.name} is one series for each of its labels ({', '.join(self.signal.by) or 'none'}), and "
+                f"{promql.shorten(query)!r} gives several; sum or average them in the query, or keep more labels in by:"
+            )
+        return rows
 
     def _counted(self, selectors: Sequence[str], *, by: Sequence[str] | None = None) -> Rows:
         """Whole events a fine step from raw counters, added up over all labels but `by`."""
@@ -181,6 +188,12 @@ def _divide(part: Floats, total: Floats, *, least: float) -> Floats:
     enough = np.nan_to_num(total, nan=-np.inf) >= max(least, np.finfo(float).tiny)
     result: Floats = np.divide(part, total, out=np.full(len(total), np.nan), where=enough)
     return result
+
+
+def _overlapping(frame: pd.DataFrame, by: Sequence[str]) -> bool:
+    """Whether two series that have the same labels in `by` have samples at one instant; one after the other is fine."""
+    keys = [name for name in by if name in frame.columns]
+    return bool(frame[frame["y"].notna()].duplicated([*keys, "ds"]).any())
 
 
 def _grouped(frame: pd.DataFrame, by: Sequence[str], *, how: frames.How) -> Rows:
