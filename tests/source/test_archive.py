@@ -211,3 +211,12 @@ def test_an_archive_that_vanished_is_a_sentence(tmp_path):
     (tmp_path / "prod" / "manifest.json").unlink()
     with pytest.raises(SourceError, match="is gone"):
         archive.last("1d")
+
+
+def test_a_signal_made_of_events_is_not_among_those_that_an_archive_can_read(archive):
+    users = Signal(name="users", title="Users", area="x", kind="count", unit="users", events="users.created_at")
+    catalogue = Catalogue(signals={**CATALOGUE.signals, "users": users})
+    source = ArchiveSource(archive.folder, catalogue=catalogue)
+    assert set(source.signals()["signal"]) == {"queue", "seen"}
+    with pytest.raises(SourceError, match="does not hold users"):
+        source.read("users", hours(24))

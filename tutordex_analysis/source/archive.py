@@ -224,7 +224,9 @@ class ArchiveSource:
             yield now
 
     def _steps_of(self, spec: Signal) -> list[pd.Timedelta]:
-        """The steps at which every part of a signal is held, shortest first."""
+        """The steps at which every part of a signal is held, shortest first; none for a signal made of events."""
+        if not spec.parts:
+            return []
         return [step for step in self.steps() if all(self._held(part, step) is not None for part in spec.parts)]
 
     def _coverage(self, spec: Signal, step: pd.Timedelta, time_range: TimeRange) -> int:
