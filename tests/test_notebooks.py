@@ -1,0 +1,146 @@
+"""Every notebook runs by papermill, on the sample and on a live server, and what it shows is there to be read."""
+
+import re
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from IPython.core.interactiveshell import InteractiveShell
+
+from tutordex_analysis.notebook import found, load, run, settle, shipped
+from tutordex_analysis.sink.answer import answer_of
+from tutordex_analysis.sink.body import body
+from tutordex_analysis.source.connect import sample
+from tutordex_analysis.source.local_server import LocalPrometheus, load_world
+from tutordex_analysis.source.simulator import World
+
+SMALL = {"capacity": {"window": "28d", "horizon": "14d"}, "explore": {"window": "21d"}}
+
+
+def executed(name, **parameters):
+    """A shipped notebook after its run; its cells as they were counted."""
+    notebook = load(name, found(shipped())[name])
+    cells = []
+    done = run(
+        notebook,
+        settle(notebook, parameters),
+        timeout=300,
+        on_cell=lambda cell, count: cells.append((cell, count)),
+    )
+    count = len([one for one in notebook.node.cells if one.cell_type == "code"])
+    assert cells == [(i + 1, count) for i in range(count)]
+    return done
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+def shown(notebook, kind):
+    """What was displayed in one MIME type, in order."""
+    return [output["data"][kind] for output in outputs(notebook) if kind in output.get("data", {})]
+
+
+def tables(notebook):
+    """Rows of every HTML table that was displayed, as text."""
+    found_tables = BeautifulSoup("".join(shown(notebook, "text/html")), "html.parser").find_all("table")
+    return [
+        [[cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
+        for table in found_tables
+    ]
+
+
+def assert_clean(notebook):
+    """No error, no warning, nothing printed to the side."""
+    assert [output for output in outputs(notebook) if output.output_type in ("error", "stream")] == []
+
+
+@pytest.fixture(scope="module")
+def capacity():
+    return executed("capacity", source_uri=str(sample()), **SMALL["capacity"])
+
+
+@pytest.fixture(scope="module")
+def explore():
+    return executed("explore", source_uri=str(sample()), **SMALL["explore"])
+
+
+def test_every_shipped_notebook_is_run_here():
+    assert set(found(shipped())) == set(SMALL)
+
+
+@pytest.mark.slow
+def test_capacity_answers_in_one_sentence_with_its_findings(capacity):
+    assert_clean(capacity)
+    answer = answer_of(capacity, name="capacity")
+    assert re.search(r"(reaches|stays|is at|No limit) .*\d", answer.sentence)
+    kinds = answer.findings["kind"].value_counts()
+    assert kinds["will_happen"] >= 10
+    assert set(kinds.index) <= {"will_happen", "data"}
+    assert answer.findings["sentence"].str.endswith(".").all()
+    assert {"disk_used", "cpu_used", "posts_seen"} <= set(answer.findings["signal"])
+    assert answer.findings["priority"].between(0, 100).all()
+    assert answer.window.end - answer.window.start == pd.Timedelta(days=28)
+    assert re.fullmatch(r"[0-9a-f]{12}", answer.digest)
+    assert answer.scorecard
+
+
+@pytest.mark.slow
+def test_capacity_shows_each_resource_and_volume_as_a_figure_that_says_what_it_shows(capacity):
+    page = BeautifulSoup(body(capacity), "html.parser")
+    alts = [picture["alt"] for picture in page.find_all("img")]
+    assert len(alts) == len(set(alts)) >= 6
+    for what in ("Disk in use", "CPU in use", "New posts a day"):
+        assert any(alt.startswith(f"Forecast chart of {what}") and re.search(r"forecast at \S+", alt) for alt in alts)
+    assert all(picture["src"].startswith("data:image/") for picture in page.find_all("img"))
+
+
+@pytest.mark.slow
+def test_capacity_shows_the_dates_the_growth_and_how_we_know(capacity):
+    by_head = {rows[0][0]: rows for rows in tables(capacity)}
+    assert {"Resource", "Volume", "Signal"} <= set(by_head)
+    assert len(by_head["Resource"]) >= 8
+    assert all(len(row) == len(by_head["Resource"][0]) for row in by_head["Resource"])
+    assert all(re.search(r"[+−]?\d+ %", row[3]) for row in by_head["Volume"][1:])
+
+
+@pytest.mark.slow
+def test_explore_displays_tables_and_pictures_and_no_error(explore):
+    assert_clean(explore)
+    heads = [rows[0] for rows in tables(explore)]
+    assert any("unique_id" in head and "y" in head for head in heads)
+    assert any("channel" in head for head in heads)
+    page = BeautifulSoup("".join(shown(explore, "text/html")) + body(explore), "html.parser")
+    alts = {picture["alt"] for picture in page.find_all("img")}
+    assert any(alt.startswith("Forecast chart of New posts") for alt in alts)
+    assert len(alts) >= 3
+    assert all(len(alt) > 40 for alt in alts)
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_explore_works_on_a_live_server_when_one_line_is_changed(tmp_path):
+    end = pd.Timestamp.now("UTC")
+    server = LocalPrometheus(tmp_path)
+    load_world(server, World(start=end - pd.Timedelta(days=9), end=end, step="240s", incidents=()))
+    with server:
+        live = executed("explore", source_uri=server.url)
+    assert_clean(live)
+    assert server.url in "".join(shown(live, "text/plain"))
+    alts = [picture["alt"] for picture in BeautifulSoup(body(live), "html.parser").find_all("img")]
+    assert any(alt.startswith("Forecast chart of New posts") for alt in alts)
+    (history,) = [rows for rows in tables(live) if "posts_seen" in str(rows[1:]) and "y" in rows[0]]
+    assert float(history[-1][history[0].index("y")]) >= 0
+
+
+def test_a_mistake_in_a_notebook_is_one_sentence(capsys):
+    shell = InteractiveShell()
+    try:
+        done = shell.run_cell("from tutordex_analysis import connect\nconnect('nowhere')")
+    finally:
+        shell.history_manager.end_session()
+        InteractiveShell.clear_instance()
+    said = capsys.readouterr()
+    assert type(done.error_in_exec).__name__ == "SourceError"
+    lines = [line for line in (said.out + said.err).splitlines() if line.strip()]
+    assert lines == ["SourceError: 'nowhere' is neither a URL (http://host:9090) nor a folder that is there"]
