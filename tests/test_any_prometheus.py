@@ -36,16 +36,16 @@ class Exposed:
     def noise(self, sd):
         return self.rng.normal(0, sd, len(self.moments))
 
-    def gauge(self, name, values, **labels):
-        self._put(name, "gauge", labels, values)
+    def gauge(self, metric, values, **labels):
+        self._put(metric, "gauge", labels, values)
 
-    def counter(self, name, rate, **labels):
-        self._put(name, "counter", labels, np.cumsum(300 * np.broadcast_to(rate, len(self.moments))).round(3))
+    def counter(self, metric, rate, **labels):
+        self._put(metric, "counter", labels, np.cumsum(300 * np.broadcast_to(rate, len(self.moments))).round(3))
 
-    def _put(self, name, kind, labels, values):
+    def _put(self, metric, kind, labels, values):
         values = map(repr, np.broadcast_to(values, len(self.moments)).astype(float).tolist())
-        lines = sample_lines(series_text(name, labels), values, time_texts(self.moments))
-        self.families.setdefault(name, [header(name, kind)]).append(lines)
+        lines = sample_lines(series_text(metric, labels), values, time_texts(self.moments))
+        self.families.setdefault(metric, [header(metric, kind)]).append(lines)
 
     def text(self):
         return "".join([*(line for family in self.families.values() for line in family), EOF])
@@ -78,7 +78,7 @@ def containers(world):
     labels = {"job": "cadvisor", "instance": "alpha:8080"}
     world.gauge("machine_cpu_cores", 4, **labels)
     world.gauge("machine_memory_bytes", 16 * GIB, **labels)
-    for name, cores in (("/", 3.9), ("/docker", 0.8), ("/docker/web", 0.5), ("/docker/db", 0.3)):  # groups count again
+    for name, cores in (("/", 3.9), ("/docker", 1.8), ("/docker/web", 1.0), ("/docker/db", 0.8)):  # groups count again
         named = {"name": name.removeprefix("/docker/")} if name.count("/") > 1 else {}
         world.counter("container_cpu_usage_seconds_total", cores + 0.1 * world.day, id=name, **named, **labels)
         memory = cores * 4 * GIB + world.noise(1e6)

@@ -157,14 +157,6 @@ def test_signals_says_what_can_be_read(archive):
     assert table.loc["seen", "to"] == instant("2026-03-10T12:20:00Z")
 
 
-def test_a_signal_made_of_events_is_in_no_archive(archive):
-    users = Signal(name="users", title="Users", area="users", kind="count", unit="users", events="users.created_at")
-    both = ArchiveSource(archive.folder, catalogue=Catalogue(signals={"queue": QUEUE, "users": users}))
-    assert both.signals()["signal"].tolist() == ["queue"]
-    with pytest.raises(SourceError, match="users"):
-        both.read("users", hours(24))
-
-
 def test_metadata_comes_from_what_is_stored(archive):
     assert archive.metrics() == ["queue_jobs", "seen_total"]
     assert archive.label_values("job") == ["a", "b"]
