@@ -18,6 +18,10 @@ class SourceError(AnalysisError):
     """A server, an archive or a file did not give what was asked of it."""
 
 
+class NotHeld(SourceError):
+    """An archive does not hold what was asked; a server may."""
+
+
 class FrameError(AnalysisError):
     """A frame or a time range breaks the contract of `docs/design.md`, section 2."""
 

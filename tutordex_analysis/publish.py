@@ -75,6 +75,8 @@ def publication(
     resources = list(_resources(histories, catalogue, duration(horizon)))
     data_end = newest(one.history for one in resources)
     moment = instant(now) if not as_of else data_end if as_of == NEWEST else instant(as_of)
+    fresh = [one for one in resources if moment - newest([one.history]) <= duration(validity)]
+    resources = fresh or resources  # where all are too old, render says so
     families = [family for one in resources for family in _families(one, moment)]
     if reports is not None and not as_of:
         families += from_shelf(shelf(reports))

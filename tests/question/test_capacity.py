@@ -8,7 +8,7 @@ import pytest
 
 from tutordex_analysis import catalogue_file
 from tutordex_analysis import frame as frames
-from tutordex_analysis.errors import NotEnoughData, SourceError
+from tutordex_analysis.errors import NotEnoughData, NotHeld, SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.question import capacity, capacity_findings, finding, resource, sufficiency
 
@@ -106,7 +106,7 @@ def test_fifteen_days_say_what_they_can_what_they_cannot_and_from_when():
     lack = capacity_findings.findings(got, CATALOGUE).query("kind == 'data'")["sentence"].iloc[0]
     assert lack == (
         "CPU in use: 15 days of history do not allow a pattern of 7 days (from 22 Nov 2026) "
-        "or a look 90 days ahead (from 16 Dec 2026)."
+        "or a look 90 days ahead (from 16 Dec 2026), if pull keeps it."
     )
 
 
@@ -143,10 +143,10 @@ class Broken:
     def read(self, signal, time_range):
         if signal == "cpu_used":
             return history("cpu_used", cpu, days=3)
-        raise SourceError(f"no {signal} here")
+        raise NotHeld(f"no {signal} here")
 
 
-def test_gather_goes_on_when_one_signal_is_refused_and_leaves_events_out_without_their_source():
+def test_gather_goes_on_when_one_signal_is_not_held_and_leaves_events_out_without_their_source():
     window = TimeRange(pd.Timestamp(END) - pd.Timedelta(days=3), END, "1h")
     got = capacity.gather(Broken(), CATALOGUE, window)
     assert not got["cpu_used"].empty
@@ -155,10 +155,17 @@ def test_gather_goes_on_when_one_signal_is_refused_and_leaves_events_out_without
 
     class Nothing(Broken):
         def read(self, signal, time_range):
+            raise NotHeld("the archive has nothing")
+
+    with pytest.raises(NotEnoughData, match=r"has a sample .* the first answer was: the archive has nothing"):
+        capacity.gather(Nothing(), CATALOGUE, window)
+
+    class Away(Broken):
+        def read(self, signal, time_range):
             raise SourceError("the server is away")
 
-    with pytest.raises(NotEnoughData, match=r"has a sample .* the first answer was: the server is away"):
-        capacity.gather(Nothing(), CATALOGUE, window)
+    with pytest.raises(SourceError, match="the server is away"):
+        capacity.gather(Away(), CATALOGUE, window)
 
 
 def test_the_same_seed_gives_the_same_answer_and_findings_have_their_columns():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tutordex_analysis.source.plan import (
     MAX_POINTS,
     MOST_SAMPLES,
-    POINTS_A_CHUNK,
+    POINTS_A_ROW,
     PROBE_POINTS,
     SAMPLES_A_PIECE,
     Piece,
@@ -79,12 +79,12 @@ def test_pieces_shrink_when_more_series_appear():
     plan.learn(10)
     assert plan.next().n > 9_000
     plan.learn(1_000)
-    assert plan.next().n <= SAMPLES_A_PIECE // 1_000
+    assert plan.next().n <= max(SAMPLES_A_PIECE // 1_000, POINTS_A_ROW)
 
 
 def test_pieces_of_many_series_keep_some_points():
     _, *rest = run(2_016, lambda piece: 2_000)
-    assert all(POINTS_A_CHUNK - 10 <= piece.n <= MOST_SAMPLES // 2_000 for piece in rest)
+    assert all(POINTS_A_ROW - 10 <= piece.n <= MOST_SAMPLES // 2_000 for piece in rest)
 
 
 def test_a_heavy_piece_comes_back_in_halves_and_caps_the_rest():

@@ -16,7 +16,7 @@ import pandas as pd
 
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import NotEnoughData, SourceError
+from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.moment import Span, duration, duration_text
 from tutordex_analysis.question.growth import Volume, volume
@@ -130,7 +130,7 @@ class Outlook:
 def gather(
     source: Reads, catalogue: Catalogue, time_range: TimeRange, *, events: Reads | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Histories of every signal that has a limit or is forecast, by name; empty frames where there is nothing.
+    """Histories of every signal that has a limit or is forecast, by name; empty frames where nothing is held.
 
     Args:
         source: Where most are read.
@@ -140,6 +140,7 @@ def gather(
 
     Raises:
         NotEnoughData: Not one signal has a sample in the range.
+        SourceError: The source failed; what could not be read is not the same as what is not there.
     """
     histories: dict[str, pd.DataFrame] = {}
     refused = ""
@@ -148,7 +149,7 @@ def gather(
         if reader is not None and (signal.forecast or catalogue.limits_of(name)):
             try:
                 histories[name] = reader.read(name, time_range)
-            except SourceError as error:
+            except NotHeld as error:
                 refused = refused or str(error)
                 histories[name] = frames.empty(signal.by)
     if all(history["y"].isna().all() for history in histories.values()):

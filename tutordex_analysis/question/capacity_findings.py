@@ -143,7 +143,7 @@ def _lacks(outlook: Outlook, tz: str) -> Iterator[Finding]:
             reasons.setdefault(f"nothing can be said yet; {one.refused}{since}", []).append(one.signal.title)
         elif one.missing:
             lacks = [f"{what} (from {_day(since, tz)})" for what, since in one.missing_until.items()]
-            lack = f"{wording.span(one.length)} of history do not allow {' or '.join(lacks)}"
+            lack = f"{wording.span(one.length)} of history do not allow {' or '.join(lacks)}, if pull keeps it"
             reasons.setdefault(lack, []).append(one.signal.title)
     for reason, titles in reasons.items():
         names = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")

@@ -12,7 +12,7 @@ import promql_parser
 from tutordex_analysis import catalogue_file, promql
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Part, Signal
-from tutordex_analysis.errors import SourceError
+from tutordex_analysis.errors import NotHeld, SourceError
 from tutordex_analysis.frame import Floats, TimeRange
 from tutordex_analysis.moment import Span, duration, duration_text, floor
 from tutordex_analysis.source import manifest as manifests
@@ -72,7 +72,7 @@ class ArchiveSource:
         same = self._with_text(Part(promql).at(time_range.step))
         fitting = [held for held in same if not time_range.step % held.step]
         if not fitting:
-            raise SourceError(self._refusal(promql, time_range.step, same))
+            raise NotHeld(self._refusal(promql, time_range.step, same))
         return self._frame(max(fitting, key=lambda held: (_covered(held, time_range), held.step)), time_range)
 
     def read(self, signal: str, time_range: TimeRange) -> pd.DataFrame:
@@ -80,13 +80,14 @@ class ArchiveSource:
 
         Raises:
             CatalogueError: The catalogue has no such signal.
-            SourceError: It is not held, or only at steps that do not divide the one asked for.
+            NotHeld: It is not held, or only at steps that do not divide the one asked for.
+            SourceError: A file is damaged.
         """
         spec = self.catalogue.signal(signal)
         held_at = self._steps_of(spec)
         fitting = [step for step in held_at if not time_range.step % step]
         if not fitting:
-            raise SourceError(
+            raise NotHeld(
                 f"{signal} is held every {_texts(held_at)}; ask for a multiple of that, "
                 f"not for every {duration_text(time_range.step)}"
                 if held_at
@@ -104,7 +105,7 @@ class ArchiveSource:
         """
         held = self._held(part, time_range.step)
         if held is None:
-            raise SourceError(self._refusal(part.query, time_range.step, self._with_text(part.at(time_range.step))))
+            raise NotHeld(self._refusal(part.query, time_range.step, self._with_text(part.at(time_range.step))))
         return self._frame(held, time_range)
 
     def last(self, window: Span, *, step: Span = "1h") -> TimeRange:
@@ -173,7 +174,7 @@ class ArchiveSource:
         """
         same = self._with_text(" ".join(promql.split()))
         if not same:
-            raise SourceError(self._refusal(promql, None, same))
+            raise NotHeld(self._refusal(promql, None, same))
         newest = {held.key: held.newest for held in same if held.newest is not None}
         if not newest:
             return frames.empty()

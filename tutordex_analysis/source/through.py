@@ -10,13 +10,12 @@ import pandas as pd
 
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Part
-from tutordex_analysis.errors import SourceError
+from tutordex_analysis.errors import NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.moment import Span
 from tutordex_analysis.source import reading
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.prometheus import PrometheusSource
-from tutordex_analysis.source.storage import DamagedFile
 
 
 class ThroughSource:
@@ -38,8 +37,8 @@ class ThroughSource:
 
     @property
     def catalogue(self) -> Catalogue:
-        """What signals are made of."""
-        return self.archive.catalogue
+        """What signals are made of; where nobody said, the server is recognised by its metrics."""
+        return self.server.catalogue
 
     def query(self, promql: str, time_range: TimeRange, *, future: bool = False) -> pd.DataFrame:
         """The server's answer."""
@@ -54,9 +53,7 @@ class ThroughSource:
         """One part: from the archive between its first and its last sample, from the server outside."""
         try:
             kept = self.archive.fetch(part, time_range)
-        except DamagedFile:
-            raise
-        except SourceError:  # not held, or not at this step
+        except NotHeld:
             kept = frames.empty()
         text, step = part.at(time_range.step), time_range.step
         seen = kept.loc[kept["y"].notna(), "ds"]
