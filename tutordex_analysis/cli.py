@@ -129,6 +129,7 @@ def report(
             source_uri=source,
             as_of=as_of,
             timeout=timeout,
+            tz=_zone(source),
             progress=lambda name, cell, cells: show(cell, cells, name),
         )
     print(run.sentence, file=sys.stderr)
@@ -261,6 +262,16 @@ def main() -> None:
         if debug:
             raise
         fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _zone(source: str) -> str:
+    """The zone of the source's catalogue; UTC where it cannot be had, which the page then says."""
+    from tutordex_analysis.source.connect import connect
+
+    try:
+        return connect(source).catalogue.calendar.timezone
+    except AnalysisError:
+        return "UTC"
 
 
 def _pair(text: str) -> tuple[str, str]:

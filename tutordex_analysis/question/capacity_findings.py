@@ -57,7 +57,7 @@ def scorecard(outlook: Outlook) -> tuple[str, ...]:
     median = f"; where it was used it missed by {100 * (1 - float(np.median(won))):.0f} % less" if won else ""
     return (
         f"On the past weeks of {len(rivals)} series a model beat repeating last week on {len(won)}{median}. "
-        "Everywhere else last week is repeated.",
+        "Everywhere else the last day or week is repeated.",
     )
 
 
