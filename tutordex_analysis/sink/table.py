@@ -12,6 +12,7 @@ import pandas as pd
 from tutordex_analysis.measure import chance_text, change_text, day_text, value_text
 
 MOST_ROWS = 10
+FAR = 0.01  # a limit with a smaller chance is out of reach
 Column = Callable[[Mapping[str, object]], str]
 
 
@@ -50,8 +51,11 @@ class FoldOut:
 def dates(passages: pd.DataFrame, *, tz: str) -> Table:
     """When limits are reached: one row a limit, the most probable first, ten at most.
 
+    A hard limit has no row while the soft one before it is out of reach.
+
     Args:
-        passages: Columns title, where, level, value, now, unit, p30d, p90d, earliest, likely, latest.
+        passages: Columns signal, title, where, level, value, now, unit, p30d, p90d, probability, earliest, likely,
+            latest.
         tz: Zone of the dates.
     """
     columns: dict[str, Column] = {
@@ -64,7 +68,11 @@ def dates(passages: pd.DataFrame, *, tz: str) -> Table:
         "Likely": lambda r: _day(r["likely"], tz),
         "Latest": lambda r: _day(r["latest"], tz),
     }
-    return _table(passages.head(MOST_ROWS), columns, "When limits are reached; – is beyond what was looked at")
+    keys = passages["signal"].astype(str) + "\0" + passages["where"].astype(str)
+    far = set(keys[(passages["probability"] < FAR) & (passages["level"] == "soft")])
+    shown = passages[~(keys.isin(far) & (passages["level"] == "hard"))]
+    some = f"; {MOST_ROWS} of {len(shown)} shown" if len(shown) > MOST_ROWS else ""
+    return _table(shown.head(MOST_ROWS), columns, f"When limits are reached; – is beyond what was looked at{some}")
 
 
 def growth(rows: pd.DataFrame) -> Table:
