@@ -205,7 +205,7 @@ def test_a_second_run_names_the_first(tmp_path):
 
 
 def test_the_hold_sweeps_up_after_a_killed_run(tmp_path):
-    (tmp_path / ".index.html.1.tmp").touch()
+    (tmp_path / ".index.html.9999999.tmp").touch()
     with locked(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from tutordex_analysis.errors import Locked, NotWritten
 
 LOCK = ".lock"
+_HALF = re.compile(r"\..+\.(\d{1,7})\.tmp")  # what `put` writes first; the number is its process
 
 
 def put(path: Path, data: bytes | memoryview | str, *, mode: int | None = None) -> None:
@@ -70,10 +72,28 @@ def locked(folder: Path) -> Iterator[None]:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         for leftover in folder.rglob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+            if _is_left_over(leftover):
+                leftover.unlink(missing_ok=True)
         yield
     finally:
         os.close(handle)
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether `put` of a process that is gone made this file; a file of the user, or of one at work, is not ours."""
+    match = _HALF.fullmatch(path.name)
+    if match is None or not path.is_file():
+        return False
+    maker = int(match[1])
+    try:
+        if maker != os.getpid():  # in a container every process may have had this number before
+            os.kill(maker, 0)
+            return False
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return True
 
 
 def _sync(folder: Path) -> None:

@@ -397,7 +397,7 @@ def test_two_at_once_the_second_names_the_first(tmp_path):
 def test_the_lock_of_a_dead_process_does_not_hold(tmp_path):
     (tmp_path / ".lock").write_text("1\n")
     (tmp_path / "abc").mkdir()
-    (tmp_path / "abc" / ".2026-03.parquet.99.tmp").write_bytes(b"half")
+    (tmp_path / "abc" / ".2026-03.parquet.9999999.tmp").write_bytes(b"half")
     with locked(tmp_path):
         assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
         assert list(tmp_path.rglob("*.tmp")) == []
