@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import world
+from bench import _world as world
 from bench.pull import Line
 from tutordex_analysis.catalogue import Catalogue, Part
 from tutordex_analysis.frame import TimeRange

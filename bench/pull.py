@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import world
+from bench import _world as world
 
 MOST_POINTS = 11_000
 
