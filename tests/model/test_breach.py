@@ -108,6 +108,7 @@ def test_limits_by_series(outlook):
     ("options", "says"),
     [
         ({"limit": 1.0, "within": ("91d",)}, "reaches 90d ahead, within=91d asks for more"),
+        ({"limit": 1.0, "within": ("7d", "23h")}, "within=23h is shorter than one step of the forecast, 1d"),
         ({"limit": float("nan")}, "finite"),
         ({"limit": {"s0": 1.0}}, "no limit for s1"),
         ({"limit": 1.0, "direction": "sideways"}, '"above" or "below"'),

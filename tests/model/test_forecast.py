@@ -174,6 +174,10 @@ def swapped():
         (frame(("a", wave(level=0))), {"lower": 0.0}, "below lower=0"),
         (frame(("a", wave())), {"upper": 1.0}, "above upper=1"),
         (frame(("a", wave())), {"lower": 2.0, "upper": 1.0}, "less than upper"),
+        (frame(("a", wave())), {"lower": float("nan")}, "lower must be a finite number"),
+        (frame(("a", wave())), {"upper": float("inf")}, "leave it out"),
+        (frame(("a", wave())), {"quantiles": (0.1, 0.10000001)}, "first six digits"),
+        (frame(("a", wave())), {"horizon": 10**7}, "10,000,000 steps is longer than 100 years"),
         (frame(("a", wave())), {"season_lengths": "1d"}, "is a list"),
         (frame(("a", wave())), {"model": "arima"}, '"auto" or a forecaster'),
         (frame(("a", wave())), {"model": structural, "calendar": "Atlantis"}, "no holiday calendar"),
@@ -200,6 +204,7 @@ def test_short_and_odd_histories_get_simpler_models_that_say_so():
     assert "simpler model" in got.reason["few"]
     assert "simpler model" in got.reason["three days"]
     assert "at least 3 readings" in got.reason["dead"]
+    assert "cannot be scored" in got.reason["constant"]
     assert got.series == ["three days", "few", "constant"]
     assert (got.frame.loc[got.frame["unique_id"] == "constant", "q0.975"] == 5.0).all()
     with pytest.raises(FrameError, match="at least 3 readings"):

@@ -58,10 +58,16 @@ def breach(
         seed: Makes the paths; each series has its own chance.
 
     Raises:
-        FrameError: A `within` reaches beyond the forecast, a limit is missing or not finite, or `n` is not positive.
+        FrameError: A `within` reaches beyond the forecast or is shorter than its step, a limit is missing or not
+            finite, or `n` is not positive.
     """
     spans = [duration(one) for one in within]
     reach = forecast.step * forecast.horizon
+    if spans and min(spans) < forecast.step:
+        raise FrameError(
+            f"within={duration_text(min(spans))} is shorter than one step of the forecast, "
+            f"{duration_text(forecast.step)}; ask for at least that, or forecast at a shorter step"
+        )
     if spans and max(spans) > reach:
         raise FrameError(
             f"the forecast reaches {duration_text(reach)} ahead, within={duration_text(max(spans))} asks for more; "

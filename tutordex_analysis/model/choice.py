@@ -94,6 +94,10 @@ def _automatic(
     span = duration_text(near * panel.step)
     plans = []
     for i in range(count):
+        if np.isnan(loss[i]).any():
+            unknown = "past moments cannot be scored: they have no readings, or each season is as the one before"
+            plans.append(Plan(seasonal_naive, f"the last season is repeated, since {unknown}"))
+            continue
         better = 1 - loss[i, 1] / loss[i, 0] if loss[i, 0] > 0 else 0.0
         verdict = (
             f"over {span} from {len(at)} past moments it was {abs(better):.0%} {'better' if better > 0 else 'worse'}"

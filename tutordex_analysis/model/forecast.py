@@ -150,10 +150,11 @@ def forecast(
     tables = []
     for panel in panels(frame):
         h, lengths = steps(horizon, panel.step, name="a horizon"), seasons(season_lengths, panel.step)
+        future = panel.future(h)
         plans, scores = choose(panel, horizon=h, season_lengths=lengths, model=model, options=options)
         tables.append(scores)
         memory = paths.memory_of(panel.y, season=min(lengths, default=1))
-        last, future = _last(panel.y), panel.future(h)
+        last = _last(panel.y)
         for plan in dict.fromkeys(plans):
             rows = [i for i, one in enumerate(plans) if one == plan]
             values: Floats | None = None
@@ -196,11 +197,16 @@ def _levels(quantiles: Sequence[float]) -> tuple[float, ...]:
     levels = tuple(float(p) for p in quantiles)
     if not levels or not all(0 < p < 1 for p in levels) or any(b <= a for a, b in pairwise(levels)):
         raise FrameError(f"quantiles are rising numbers between 0 and 1, got {levels}")
+    if len({f"{p:g}" for p in levels}) < len(levels):  # what their columns are called
+        raise FrameError(f"quantiles must differ in their first six digits, got {levels}")
     return levels
 
 
 def _check_bounds(frame: pd.DataFrame, lower: float | None, upper: float | None) -> None:
     """Refuses values past a bound: one of the two must be wrong."""
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if bound is not None and not np.isfinite(bound):
+            raise FrameError(f"{name} must be a finite number, got {bound}; leave it out where there is no bound")
     if lower is not None and upper is not None and not lower < upper:
         raise FrameError(f"lower must be less than upper, got {lower} and {upper}")
     y = check(frame)["y"]

@@ -12,6 +12,8 @@ from tutordex_analysis.errors import FrameError, NotEnoughData
 from tutordex_analysis.frame import Floats, check, series_ids, step_of
 from tutordex_analysis.moment import Span, duration, duration_text
 
+LONGEST = pd.Timedelta(days=100 * 365)  # of a horizon, as of any duration; nanoseconds end in 2262
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panel:
@@ -30,7 +32,13 @@ class Panel:
     step: pd.Timedelta
 
     def future(self, horizon: int) -> pd.DatetimeIndex:
-        """The instants of the next `horizon` steps."""
+        """The instants of the next `horizon` steps.
+
+        Raises:
+            FrameError: They reach further than time can be told.
+        """
+        if horizon > LONGEST / self.step:
+            raise FrameError(f"a horizon of {horizon:,} steps is longer than {LONGEST.days // 365} years; ask for less")
         return self.ds[-1] + self.step * pd.RangeIndex(1, horizon + 1)
 
     def take(self, rows: Sequence[int]) -> Panel:
