@@ -137,6 +137,23 @@ def test_another_result_type_is_refused():
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        '"result":null',
+        '"other":[]',
+        '"result":[5]',
+        '"result":[{"values":[[1,"2"]]}]',
+        '"result":[{"metric":{},"values":0}]',
+        '"result":[{"metric":null,"values":[[1,"2"]]}]',
+    ],
+)
+def test_what_only_looks_like_a_matrix_is_one_sentence(data):
+    raw = f'{{"status":"success","data":{{"resultType":"matrix",{data}}}}}'
+    with pytest.raises(SourceError, match="did not answer as Prometheus does"):
+        matrix.read(raw.encode(), asked="http://fake")
+
+
+@pytest.mark.parametrize(
     "pairs",
     [
         '[1699999999.251,"1"]',  # between two instants

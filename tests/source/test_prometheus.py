@@ -15,6 +15,7 @@ from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.source import answer
 from tutordex_analysis.source.prometheus import PrometheusSource
 
 HOUR = TimeRange("2026-03-01T00:00:00Z", "2026-03-01T01:00:00Z", "5m")
@@ -184,7 +185,7 @@ QUEUE = Signal(name="queue", title="Jobs waiting", area="queue", kind="gauge", u
 
 
 def test_a_signal_is_read_up_to_the_servers_now(fake):
-    fake.series = [({"shard": shard}, lambda t: 3.0) for shard in "ab"]
+    fake.series = [({}, lambda t: 3.0)]
     fake.now = pd.Timestamp("2026-03-01T05:50:00Z").timestamp()
     source = PrometheusSource(fake.url, catalogue=Catalogue(signals={"queue": QUEUE}))
     day = TimeRange("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", "1h")
@@ -277,6 +278,13 @@ def test_waits_grow_and_retry_after_is_honoured(fake):
     assert 0.2 <= waits[0] <= 0.4
     assert waits[1] == 7.0
     assert 0.8 <= waits[2] <= 1.6
+
+
+@pytest.mark.parametrize("said", ["²", "soon", "-1"])
+def test_a_retry_after_that_is_no_number_is_not_followed(said):
+    fault = answer.refusal(429, {"Retry-After": said}, b"", asked="http://fake")
+    assert isinstance(fault, answer.TryAgain)
+    assert fault.after_seconds is None
 
 
 def test_a_long_retry_after_is_not_waited_for(fake, source):

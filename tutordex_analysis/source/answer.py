@@ -113,7 +113,7 @@ def _busy(status: int, headers: Mapping[str, str], message: str, asked: str) -> 
     if status == 429:
         wait = headers.get("Retry-After", "")
         sentence = f"{asked} says that we ask too much (429): {message}; ask later, or with workers=1"
-        return TryAgain(sentence, after_seconds=float(wait) if wait.isdigit() else None)
+        return TryAgain(sentence, after_seconds=float(wait) if wait.isascii() and wait.isdigit() else None)
     return TryAgain(f"{asked} is not available ({status}): {message}; ask again when it is up")
 
 

@@ -98,19 +98,34 @@ def read(body: bytes, *, asked: str) -> Matrix:
     kind = data.get("resultType") if isinstance(data, dict) else None
     if kind != "matrix":
         raise SourceError(f"{asked} answered with {kind or 'something'} where a range of numbers was asked for")
+    try:
+        label_sets, texts = _series(data["result"], spans, asked)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise SourceError(f"{asked} did not answer as Prometheus does; is the URL that of its API?") from error
+    return Matrix(label_sets=label_sets, texts=texts, body=body, infos=_infos(document), asked=asked)
+
+
+def _series(
+    result: list[dict[str, Any]], spans: list[tuple[int, int]], asked: str
+) -> tuple[list[dict[str, str]], list[tuple[int, int] | list[Any]]]:
+    """Labels and texts of each series; what Prometheus would not send falls out as a KeyError and the like."""
     label_sets: list[dict[str, str]] = []
     texts: list[tuple[int, int] | list[Any]] = []
-    at = iter(spans)
-    for series in data["result"]:
+    cut = 0
+    for series in result:
         if series.get("histograms"):
             raise SourceError(
                 f"{asked} answered with native histograms; ask for numbers, e.g. histogram_quantile(0.9, …) or "
                 f"histogram_count(…)"
             )
         values = series.get("values", [])
-        texts.append(next(at) if values == 0 else values)
-        label_sets.append(series["metric"])
-    return Matrix(label_sets=label_sets, texts=texts, body=body, infos=_infos(document), asked=asked)
+        if values == 0:
+            texts.append(spans[cut])
+            cut += 1
+        else:
+            texts.append(values)
+        label_sets.append(dict(series["metric"]))
+    return label_sets, texts
 
 
 def _outline(body: bytes) -> tuple[bytes, list[tuple[int, int]]]:
