@@ -189,6 +189,8 @@ def test_pictures_and_links_of_other_hosts_are_tamed():
     html = sanitise('<img src="https://example.org/x.png"><img src="data:text/html;base64,aGk="><p style="x">y</p>')
     assert "src" not in html
     assert "style" not in html
+    for scheme in ("data:", "da&#9;ta:", "dat&#97;:", " java\nscript:"):
+        assert sanitise(f'<a href="{scheme}text/html,x">x</a>') == "<a>x</a>"
     text = "# A\n\n[docs](https://example.org) [bad](javascript:alert(1)) ![p](http://example.org/p.png)\n\n> a > b"
     html = body(notebook(text=text))
     assert soup(html).find("a", string="docs")["rel"] == ["noreferrer"]
