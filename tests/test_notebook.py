@@ -68,6 +68,10 @@ def test_values_become_the_type_of_the_literal(given, value, tmp_path):
         ({"as_of": 3}, "text such as '', not 3"),
         ({"seasons": "__import__('os')"}, "a list such as"),
         ({"seasons": '{"a": 1}'}, "a list such as"),
+        ({"seasons": "[{[]: 1}]"}, "a list such as"),
+        ({"level": "nan"}, "a number such as 0.9, not 'nan'"),
+        ({"level": float("inf")}, "a number such as 0.9, not inf"),
+        ({"limit": float("nan")}, "a plain value such as None"),
         ({"limit": object}, "a plain value such as None"),
     ],
 )
@@ -119,3 +123,6 @@ def test_every_shipped_notebook_can_be_given_parameters():
 
 def test_logins_are_taken_out_of_addresses_only():
     assert without_login("at http://bob:pw@prom:9090/x, t.me/@a") == "at http://…@prom:9090/x, t.me/@a"
+    assert without_login("postgresql://bob:p@ss@db/tutors") == "postgresql://…@db/tutors"
+    page = '<a href="https://example.org">ops@example.org" onclick=run() x="</a>'
+    assert without_login(page) == page

@@ -227,6 +227,14 @@ def test_a_damaged_manifest_is_said(content, tmp_path):
         shelf(tmp_path)
 
 
+def test_a_damaged_manifest_is_said_before_any_notebook_runs(tmp_path):
+    put(tmp_path / "reports" / "manifest.json", "{")
+    ran = []
+    with pytest.raises(ReportFailed, match="damaged"):
+        ask(tmp_path, progress=lambda *facts: ran.append(facts))
+    assert ran == []
+
+
 def test_an_empty_folder_holds_nothing(tmp_path):
     assert not shelf(tmp_path).latest
     assert shelf(tmp_path).findings.empty

@@ -168,7 +168,8 @@ def run(notebook: Notebook, parameters: Mapping[str, Value], *, timeout: float, 
 
 def without_login(text: str) -> str:
     """Text in which no address carries a user name or a password."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "…@", text)
+    # up to the last @, which a password may hold too; never past a quote or a tag, since pages are HTML
+    return re.sub(r"""(?<=://)[^/\s"'<>]+@""", "…@", text)
 
 
 @dataclass(kw_only=True)
@@ -264,12 +265,12 @@ def _literals(file: str, source: str) -> dict[str, Value]:
 def _typed(notebook: Notebook, name: str, value: object) -> Value:
     """A given value as the type of the literal that it replaces; a literal None takes any plain value."""
     wanted = type(notebook.parameters[name])
-    if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is int):
+    if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is int) and _is_finite(value):
         return value
-    with contextlib.suppress(ValueError, SyntaxError):
+    with contextlib.suppress(ValueError, SyntaxError, TypeError, OverflowError):
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
-        if notebook.parameters[name] is None and isinstance(value, bool | int | float | str):
+        if notebook.parameters[name] is None and isinstance(value, bool | int | float | str) and _is_finite(value):
             return value
         if isinstance(value, str):
             return _from_text(wanted, value.strip())
@@ -279,13 +280,18 @@ def _typed(notebook: Notebook, name: str, value: object) -> Value:
     )
 
 
+def _is_finite(value: object) -> bool:
+    """Whether a value is no NaN or infinity, which the manifest cannot hold."""
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _from_text(wanted: type, text: str) -> Value:
-    """Text as a literal of the wanted type; ValueError or SyntaxError where it is none."""
+    """Text as a literal of the wanted type; ValueError, SyntaxError or TypeError where it is none."""
     if wanted is bool and text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if wanted is int:
         return int(text)
-    if wanted is float:
+    if wanted is float and _is_finite(float(text)):
         return float(text)
     value = ast.literal_eval(text)
     if wanted in (list, tuple, dict) and isinstance(value, wanted):

@@ -92,11 +92,14 @@ def report(
     Raises:
         CatalogueError: No such notebook, an unknown or ill-typed parameter, a login in `source_uri`.
         FrameError: `as_of` is not a moment with a zone.
-        ReportFailed: Another run writes into the folder, or the folder cannot be written.
+        ReportFailed: The folder's manifest or findings cannot be read.
+        Locked: Another run writes into the folder.
+        NotWritten: The folder cannot be written.
     """
     jobs = _jobs(names, notebooks, parameters or {}, source_uri=source_uri, as_of=as_of)
     begun, order, records = time.monotonic(), list(found(notebooks)), []
     with disk.locked(output):
+        shelf(output)  # a damaged one is said before hours of work
         for notebook, settings in jobs:
             started = now + pd.Timedelta(seconds=round(time.monotonic() - begun))
             record, executed = _run(notebook, settings, started=started, timeout=timeout, progress=progress)
