@@ -134,3 +134,9 @@ def test_paths_that_no_quoting_saves_are_refused():
         systemd(installation(python=Path('/srv/"x"/python')))
     with pytest.raises(CatalogueError, match="backslash"):
         cron(installation(folder=Path("/srv/a\\b")))
+
+
+@pytest.mark.parametrize("user", ["root\nExecStartPre=/bin/true", "%i", "a b", "-x"])
+def test_a_user_is_a_name_and_no_line_of_its_own(user):
+    with pytest.raises(CatalogueError, match="is not the name of a user"):
+        installation(user=user)

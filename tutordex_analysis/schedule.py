@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from tutordex_analysis.errors import CatalogueError
 
 REPORT_DAY, REPORT_TIME = "Mon", dt.time(6, 30)
 PULL_MINUTE = 7  # past the hour, away from the crowd at :00
+_USER = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.\-]*\$?)?")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -52,6 +54,8 @@ class Installation:
                 raise CatalogueError(f"a schedule needs absolute paths, got {str(path)!r}")
             if any(ord(letter) < 32 for letter in str(path)):
                 raise CatalogueError(f"a path in a schedule must not have control characters, got {str(path)!r}")
+        if not _USER.fullmatch(self.user):
+            raise CatalogueError(f"{self.user!r} is not the name of a user; it has letters, digits, dots, _ and - only")
 
 
 def here(*, folder: Path, output: Path, user: str = "", tz: str = "Asia/Singapore") -> Installation:
