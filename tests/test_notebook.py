@@ -69,6 +69,8 @@ def test_values_become_the_type_of_the_literal(given, value, tmp_path):
         ({"seasons": "__import__('os')"}, "a list such as"),
         ({"seasons": '{"a": 1}'}, "a list such as"),
         ({"seasons": "[{[]: 1}]"}, "a list such as"),
+        ({"seasons": "[1e999]"}, "a list such as"),
+        ({"seasons": [{(1, 2): 3}]}, "a list such as"),
         ({"level": "nan"}, "a number such as 0.9, not 'nan'"),
         ({"level": float("inf")}, "a number such as 0.9, not inf"),
         ({"limit": float("nan")}, "a plain value such as None"),

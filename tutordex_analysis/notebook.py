@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
+import json
 import logging
 import math
 import re
@@ -265,12 +266,12 @@ def _literals(file: str, source: str) -> dict[str, Value]:
 def _typed(notebook: Notebook, name: str, value: object) -> Value:
     """A given value as the type of the literal that it replaces; a literal None takes any plain value."""
     wanted = type(notebook.parameters[name])
-    if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is int) and _is_finite(value):
+    if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is int) and _is_plain(value):
         return value
     with contextlib.suppress(ValueError, SyntaxError, TypeError, OverflowError):
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
-        if notebook.parameters[name] is None and isinstance(value, bool | int | float | str) and _is_finite(value):
+        if notebook.parameters[name] is None and isinstance(value, bool | int | float | str) and _is_plain(value):
             return value
         if isinstance(value, str):
             return _from_text(wanted, value.strip())
@@ -280,9 +281,13 @@ def _typed(notebook: Notebook, name: str, value: object) -> Value:
     )
 
 
-def _is_finite(value: object) -> bool:
-    """Whether a value is no NaN or infinity, which the manifest cannot hold."""
-    return not isinstance(value, float) or math.isfinite(value)
+def _is_plain(value: object) -> bool:
+    """Whether JSON, and so the manifest, can hold a value: no NaN, no infinity, no tuple as a key."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _from_text(wanted: type, text: str) -> Value:
@@ -291,9 +296,9 @@ def _from_text(wanted: type, text: str) -> Value:
         return _WORDS[text.lower()]
     if wanted is int:
         return int(text)
-    if wanted is float and _is_finite(float(text)):
+    if wanted is float and _is_plain(float(text)):
         return float(text)
     value = ast.literal_eval(text)
-    if wanted in (list, tuple, dict) and isinstance(value, wanted):
+    if wanted in (list, tuple, dict) and isinstance(value, wanted) and _is_plain(value):
         return value
     raise ValueError(text)
