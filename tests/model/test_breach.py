@@ -118,3 +118,24 @@ def test_limits_by_series(outlook):
 def test_a_wrong_question_is_one_sentence(outlook, options, says):
     with pytest.raises(FrameError, match=says):
         breach(outlook, **options)
+
+
+def test_bursts_of_the_past_count_and_a_nearer_limit_is_never_less_likely():
+    y = grow(slope=0.0, noise=1.0)
+    y[[20, 21, 90]] = [150, 130, 140]
+    history = frame(y, grow(slope=0.0, noise=1.0, seed=2))
+    ahead = forecast(history, horizon=60, season_lengths=(), model=structural)
+    alone = breach(ahead, limit=120.0, within=("7d", "28d")).frame["probability"]
+    assert alone.max() < 0.01
+    chances = []
+    for limit in (145.0, 135.0, 120.0):
+        got = breach(ahead, limit=limit, within=("7d", "28d"), history=history)
+        table = got.frame.pivot_table(index="unique_id", columns="within", values="probability", observed=True)
+        assert table.loc["s1"].max() < 0.01
+        assert table["7d"]["s0"] < table["28d"]["s0"]
+        assert got.dates.set_index("unique_id").loc["s0"].isna().all()
+        chances.append(table["28d"]["s0"])
+    assert chances == sorted(chances)
+    assert got.weeks.loc["s0"].tolist() == [2, 18]
+    assert got.weeks.loc["s1"].tolist() == [0, 18]
+    assert chances[-1] == pytest.approx(1 - (16 / 18) ** 4, abs=0.05)

@@ -86,6 +86,26 @@ def test_a_resource_past_its_limit_says_so_with_its_value():
     assert "is at or above 80 % now (9" in capacity_findings.headline(got, CATALOGUE)
 
 
+def test_a_limit_that_was_passed_in_bursts_is_not_said_to_be_out_of_reach():
+    def outages(t, rng):
+        y = cpu(t, rng)
+        y[[len(t) - 24 * 52, len(t) - 24 * 51, len(t) - 24 * 20]] = 0.9  # two in one week, one in another
+        return y
+
+    got = outlook(cpu_used=outages)
+    soft = next(one for one in got.passages if one.level == "soft")
+    assert soft.in_bursts
+    assert soft.weeks_over == 2
+    assert soft.probability == pytest.approx(1 - (1 - 2 / soft.weeks) ** (60 / 7), abs=0.07)
+    assert soft.p7d < soft.p30d < soft.probability
+    assert pd.isna(soft.likely)
+    said = capacity_findings.sentence(soft, CATALOGUE)
+    assert said.startswith(f"CPU in use passed 80 % in 2 of {soft.weeks} weeks, in bursts; at that rate")
+    hard = next(one for one in got.passages if one.level == "hard")
+    assert hard.weeks_over == 0
+    assert hard.probability < 0.05
+
+
 def test_growth_is_told_apart_from_none():
     grown = outlook(posts_seen=posts(0.01)).volumes[0]
     assert grown.is_clear

@@ -48,6 +48,7 @@ class Passage:
         earliest: The moment by which one path in ten has reached it, UTC; NaT where that is beyond the horizon.
         likely: Half of the paths. `latest`: nine in ten.
         horizon: How far was looked.
+        weeks: Weeks of history; in `weeks_over` of them the value was reached.
     """
 
     signal: str
@@ -66,6 +67,16 @@ class Passage:
     latest: pd.Timestamp
     probability: float
     horizon: pd.Timedelta
+    weeks: int
+    weeks_over: int
+
+    @property
+    def in_bursts(self) -> bool:
+        """Whether the chance comes from bursts that were seen before rather than from growth."""
+        if not self.weeks_over:
+            return False
+        again = 1 - (1 - self.weeks_over / self.weeks) ** (self.horizon / pd.Timedelta(days=7))
+        return pd.isna(self.likely) and 2 * again >= self.probability
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -234,4 +245,6 @@ def _passages(one: Resource) -> Iterator[Passage]:
                 likely=likely,
                 latest=latest,
                 horizon=one.horizon,
+                weeks=int(found.weeks["weeks"][series]),
+                weeks_over=int(found.weeks["over"][series]),
             )

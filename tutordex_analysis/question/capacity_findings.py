@@ -42,7 +42,8 @@ def headline(outlook: Outlook, catalogue: Catalogue) -> str:
     if not urgent:
         horizon = wording.span(max(one.horizon for one in outlook.passages))
         return f"No limit is likely to be reached within {horizon} ({checked} checked)."
-    first = min(urgent, key=lambda one: one.likely if not pd.isna(one.likely) else pd.Timestamp.max.tz_localize("UTC"))
+    never = pd.Timestamp.max.tz_localize("UTC")
+    first = min(urgent, key=lambda one: (one.in_bursts, never if pd.isna(one.likely) else one.likely))
     rest = len({(one.signal, one.where) for one in urgent} - {(first.signal, first.where)})
     more = f" {rest} more {'resource comes' if rest == 1 else 'resources come'} near a limit." if rest else ""
     return sentence(first, catalogue) + more
@@ -78,6 +79,11 @@ def sentence(one: Passage, catalogue: Catalogue) -> str:
     value, ahead = value_text(one.value, one.unit), wording.span(one.horizon)
     if (one.now >= one.value) if above else (one.now <= one.value):
         return f"{name} is at or {'above' if above else 'below'} {value} now ({value_text(one.now, one.unit)})."
+    if one.in_bursts:
+        often = f"in {one.weeks_over} of {one.weeks} weeks"
+        passed = "passed" if above else "fell below"
+        chance = chance_text(one.probability)
+        return f"{name} {passed} {value} {often}, in bursts; at that rate the chance within {ahead} is {chance}."
     first = _day(one.earliest, tz)
     if not pd.isna(one.latest):
         last = _day(one.latest, tz)
@@ -97,6 +103,7 @@ def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
     limit = catalogue.limits[one.limit]
     reached = one.probability >= LIKELY
     chance = one.p30d if not np.isnan(one.p30d) else np.nan_to_num(one.p7d)
+    weight = (1.0 if one.level == "hard" else 0.6) * (0.3 if one.in_bursts else 1.0)  # a burst is no plan's business
     return Finding(
         question=QUESTION,
         signal=one.signal,
@@ -107,7 +114,7 @@ def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
         unit=one.unit,
         certainty=one.probability if reached else 1 - one.probability,
         action=f"{limit.owner}: see {limit.runbook}" if reached else "",
-        priority=round(90 * float(chance) * (1.0 if one.level == "hard" else 0.6) + 10 * one.probability, 1),
+        priority=round(90 * float(chance) * weight + (0 if one.in_bursts else 10) * one.probability, 1),
     )
 
 

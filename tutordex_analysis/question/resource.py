@@ -83,7 +83,17 @@ def resource(
         for name, limit in limits.items()
         if (concerned := [one for one in ahead.series if _concerns(limit, history, one)])
         for level, value in limit.values.items()
-        for found in [breach(ahead, limit=value, direction=limit.direction, within=tuple(within), n=n_paths, seed=seed)]
+        for found in [
+            breach(
+                ahead,
+                limit=value,
+                direction=limit.direction,
+                within=tuple(within),
+                n=n_paths,
+                seed=seed,
+                history=history,
+            )
+        ]
     }
     return Resource(signal=signal, history=history, forecast=ahead, limits=limits, breaches=breaches)
 
@@ -107,7 +117,7 @@ def _only(found: Breach, series: list[str]) -> Breach:
     """The breaches of some of the series."""
     kept = [table[table["unique_id"].isin(series)].reset_index(drop=True) for table in (found.frame, found.dates)]
     frame, dates = (one.assign(unique_id=one["unique_id"].cat.remove_unused_categories()) for one in kept)
-    return replace(found, frame=frame, dates=dates, limit=found.limit.loc[series])
+    return replace(found, frame=frame, dates=dates, limit=found.limit.loc[series], weeks=found.weeks.loc[series])
 
 
 def _concerns(limit: Limit, history: pd.DataFrame, series: str) -> bool:

@@ -72,7 +72,11 @@ def dates(passages: pd.DataFrame, *, tz: str) -> Table:
     far = set(keys[(passages["probability"] < FAR) & (passages["level"] == "soft")])
     shown = passages[~(keys.isin(far) & (passages["level"] == "hard"))]
     some = f"; {MOST_ROWS} of {len(shown)} shown" if len(shown) > MOST_ROWS else ""
-    return _table(shown.head(MOST_ROWS), columns, f"When limits are reached; – is beyond what was looked at{some}")
+    return _table(
+        shown.head(MOST_ROWS),
+        columns,
+        f"When limits are reached; – where growth does not get there, or we did not look so far{some}",
+    )
 
 
 def growth(rows: pd.DataFrame) -> Table:
