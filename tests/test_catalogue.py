@@ -70,6 +70,7 @@ def test_parts_fill_in_the_step_and_are_shared_between_signals():
             "plain selector",
         ),
         ("signals:\n" + GAUGE + GAUGE, 3, "twice"),
+        ("signals:\n" + GAUGE + GAUGE.replace("mine", "Bad Name"), 3, "is not a name"),
         ("signals:\n  a: [\n", 3, "not YAML"),
         ("- a\n", 1, "has the keys"),
         ("limits:\n  l: {signal: nothing, hard: 1, owner: me, runbook: r}\n", 2, "'nothing' that is not there"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tutordex_analysis.errors import CatalogueError
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
 
 
@@ -182,6 +184,9 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
         if not isinstance(data.get(key) or {}, dict):
             raise CatalogueError(f"{path}:{_line(root, (key,))}: {key}: write names with their keys below, not a list")
         for name, entry in (data.get(key) or {}).items():
+            if not _NAME.fullmatch(str(name)):
+                line = _line(root, (key, str(name)))
+                raise CatalogueError(f"{path}:{line}: {name!r} is not a name; use small letters, digits and _")
             if isinstance(entry, dict):
                 entry["name"] = str(name)
         data[key] = data.get(key) or {}

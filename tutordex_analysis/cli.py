@@ -225,10 +225,15 @@ def schedule(
     user: Annotated[str, typer.Option(help="User of a system service; empty for units of your own.")] = "",
 ) -> None:
     """Print units that pull every hour, report every week and publish all the time."""
+    from dataclasses import replace
+
+    from tutordex_analysis import catalogue_file
     from tutordex_analysis import schedule as schedules
     from tutordex_analysis.settings import load
 
-    here = schedules.here(folder=Path.cwd(), output=load().reports, user=user)
+    settings = load()
+    tz = catalogue_file.load(settings.catalogue).calendar.timezone
+    here = replace(schedules.here(folder=Path.cwd(), output=settings.reports, user=user), tz=tz)
     if kind == "cron":
         print(schedules.cron(here), end="")
         return
@@ -257,7 +262,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.stdout.flush()
+        os._exit(130)  # requests under way to a silent server would hold the exit up
     except OSError as error:
         if debug:
             raise

@@ -99,6 +99,7 @@ def _is_left_over(path: Path) -> bool:
 def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with contextlib.suppress(OSError):  # some network file systems cannot; the file itself is on the disk
+            os.fsync(handle)
     finally:
         os.close(handle)

@@ -177,7 +177,7 @@ def test_gather_goes_on_when_one_signal_is_not_held_and_leaves_events_out_withou
         def read(self, signal, time_range):
             raise NotHeld("the archive has nothing")
 
-    with pytest.raises(NotEnoughData, match=r"has a sample .* the first answer was: the archive has nothing"):
+    with pytest.raises(NotEnoughData, match=r"has a value .* the first answer was: the archive has nothing"):
         capacity.gather(Nothing(), CATALOGUE, window)
 
     class Away(Broken):

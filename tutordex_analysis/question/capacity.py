@@ -165,7 +165,10 @@ def gather(
                 histories[name] = frames.empty(signal.by)
     if all(history["y"].isna().all() for history in histories.values()):
         why = f"; the first answer was: {refused}" if refused else ""
-        raise NotEnoughData(f"none of the {len(histories)} signals has a sample from {time_range}{why}")
+        raise NotEnoughData(
+            f"none of the {len(histories)} signals has a value from {time_range}{why}; a value needs half of its step, "
+            "so a server that is minutes old has none yet"
+        )
     return histories
 
 

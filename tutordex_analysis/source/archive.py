@@ -262,7 +262,7 @@ def _home(folder: Path, name: str | None) -> Path:
         return folder / name
     if name is None and (folder / manifests.NAME).is_file():
         return folder
-    found = sorted(path.parent.name for path in folder.glob(f"*/{manifests.NAME}"))
+    found = sorted(path.parent.name for path in folder.glob(f"*/{manifests.NAME}") if manifests.is_one(path))
     if name is None and len(found) == 1:
         return folder / found[0]
     asked = f"the source {name!r}" if name is not None else "one source"

@@ -127,6 +127,15 @@ class Manifest:
         return dataclasses.replace(self, held={**self.held, one.key: one})
 
 
+def is_one(path: Path) -> bool:
+    """Whether a file is an archive's manifest, and not that of a folder of reports; a damaged one counts as one."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return isinstance(document, dict) and "pages" not in document
+
+
 def load(folder: Path) -> Manifest | None:
     """The manifest of an archive's folder; None where there is none.
 
