@@ -14,7 +14,7 @@ from tutordex_analysis.frame import Floats, series_id
 from tutordex_analysis.source import matrix
 from tutordex_analysis.source.answer import TooHeavy
 from tutordex_analysis.source.matrix import Grid
-from tutordex_analysis.source.plan import Piece, Plan
+from tutordex_analysis.source.plan import SAMPLES_A_PIECE, Piece, Plan
 
 Ask: TypeAlias = Callable[[Grid], bytes]
 OnPiece: TypeAlias = Callable[[int, int], object]
@@ -39,14 +39,14 @@ class Pulled:
     infos: tuple[str, ...]
 
 
-def pull(ask: Ask, grid: Grid, *, asked: str, workers: int = 2, on_piece: OnPiece | None = None) -> Pulled:
+def pull(ask: Ask, grid: Grid, *, asked: str, workers: int = 4, on_piece: OnPiece | None = None) -> Pulled:
     """All series of a range query on one grid.
 
     Args:
         ask: The body of the answer for a part of the grid; called in threads. Raises TooHeavy where less may pass.
         grid: What to ask for.
         asked: Server and query for sentences.
-        workers: How many requests are under way at once.
+        workers: How many requests are under way at once, at most; two while pieces are large.
         on_piece: Called in this thread after each piece with (instants done, instants in all).
 
     Raises:
@@ -58,8 +58,15 @@ def pull(ask: Ask, grid: Grid, *, asked: str, workers: int = 2, on_piece: OnPiec
     done = pieces = 0
     threads = ThreadPoolExecutor(workers, thread_name_prefix="pull")
 
+    def room() -> bool:
+        """Two requests under way keep server and client busy; more pay while they are small."""
+        if len(running) < (1 if plan.one_by_one else min(workers, 2)):
+            return True
+        samples = sum(piece.n for piece in running.values()) * max(len(table.label_sets), 1)
+        return not plan.one_by_one and len(running) < workers and 2 * samples <= SAMPLES_A_PIECE
+
     def submit() -> None:
-        while plan and len(running) < (1 if plan.one_by_one else workers):
+        while plan and room():
             piece = plan.next()
             part = Grid(grid.start + piece.first * grid.step, grid.step, piece.n)
             running[threads.submit(ask, part)] = piece

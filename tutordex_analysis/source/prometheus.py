@@ -43,7 +43,7 @@ class PrometheusSource:
         ca_file: PEM file of the CA that signed the server's certificate.
         verify: False accepts any certificate.
         gzip: Whether to ask for compressed answers; pays on links below about 60 Mbit/s.
-        workers: Requests under way at once.
+        workers: Requests under way at once, at most; two while pieces are large.
         timeout: Seconds of silence after which a request is given up.
         catalogue: The signals that `read` knows; when left out, the server is recognised by its metrics.
 
@@ -60,7 +60,7 @@ class PrometheusSource:
         ca_file: str | Path | None = None,
         verify: bool = True,
         gzip: bool = False,
-        workers: int = 2,
+        workers: int = 4,
         timeout: float = 60.0,
         catalogue: Catalogue | None = None,
     ) -> None:
