@@ -73,7 +73,7 @@ def test_every_shipped_notebook_is_run_here():
 def test_capacity_answers_in_one_sentence_with_its_findings(capacity):
     assert_clean(capacity)
     answer = answer_of(capacity, name="capacity")
-    assert re.search(r"(reaches|stays|is at|No limit) .*\d", answer.sentence)
+    assert re.search(r"(reaches|stays|is at|passed|No limit) .*\d", answer.sentence)
     kinds = answer.findings["kind"].value_counts()
     assert kinds["will_happen"] >= 10
     assert set(kinds.index) <= {"will_happen", "data"}

@@ -47,4 +47,5 @@ def breach(ids=("{}",), *, dates=("2026-03-02T06:00Z", "2026-03-02T12:00Z", None
         dates=pd.DataFrame({"unique_id": list(ids), **moments}),
         limit=pd.Series(limit, index=list(ids)),
         direction="above",
+        weeks=pd.DataFrame({"over": 0, "weeks": 0}, index=list(ids)),
     )
