@@ -82,8 +82,8 @@ def _values(kind: int, n: int, rng: np.random.Generator) -> list[float]:
         total = np.cumsum(rng.poisson(3, n)).astype(float)
         for reset in sorted(rng.integers(0, n, 3)):
             total[reset:] -= total[reset]
-        return total.tolist()  # type: ignore[no-any-return]
-    return (rng.poisson(20, n).astype(float) if kind == 1 else rng.random(n)).tolist()  # type: ignore[no-any-return]
+        return total.tolist()  # type: ignore[no-any-return]  # numpy's tolist
+    return (rng.poisson(20, n).astype(float) if kind == 1 else rng.random(n)).tolist()  # type: ignore[no-any-return]  # numpy's tolist
 
 
 @contextlib.contextmanager

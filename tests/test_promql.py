@@ -1,18 +1,9 @@
-"""PromQL text: escaping, the parse check, the metrics of a query."""
+"""PromQL text: the parse check, the metrics of a query."""
 
-import promql_parser
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tutordex_analysis import promql
 from tutordex_analysis.errors import CatalogueError
-
-
-@given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=30))
-def test_a_selector_carries_any_label_value(value):
-    found = promql_parser.parse(promql.selector("m", channel=value))
-    assert [m.value for m in found.matchers.matchers] == [value]
 
 
 def test_metrics_of_a_query_are_found_wherever_they_stand():

@@ -279,11 +279,6 @@ def fold(values: Floats, *, axis: int, how: How) -> Floats:
     return np.where(gone.all(axis=axis), np.nan, result)
 
 
-def range_of(grid: pd.DatetimeIndex, step: Span) -> TimeRange:
-    """The TimeRange whose grid this is."""
-    return TimeRange(grid[0], grid[-1] + duration(step), step)
-
-
 def _categories(values: Sequence[str]) -> pd.CategoricalDtype:
     return pd.CategoricalDtype(pd.Index(values, dtype=object if not values else None), ordered=False)
 

@@ -1,4 +1,4 @@
-"""PromQL as text: selectors with escaped values, the parse check, and which metrics a query names."""
+"""PromQL as text: the parse check, and which metrics a query names."""
 
 from __future__ import annotations
 
@@ -7,18 +7,6 @@ import re
 import promql_parser
 
 from tutordex_analysis.errors import CatalogueError
-from tutordex_analysis.frame import escape
-
-
-def selector(name: str, /, **matchers: str) -> str:
-    """A series selector with exact matchers.
-
-    Example:
-        >>> selector("up", job="node")
-        'up{job="node"}'
-    """
-    pairs = ",".join(f'{label}="{escape(value)}"' for label, value in sorted(matchers.items()))
-    return f"{name}{{{pairs}}}" if pairs else name
 
 
 def check(query: str) -> str:

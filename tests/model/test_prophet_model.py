@@ -16,7 +16,7 @@ def test_prophet_finds_a_season_is_quiet_and_repeats_itself(capfd, caplog):
     y = np.vstack([y, np.full(len(t), 4.0)])[:, :-24]
     ds = pd.date_range("2026-01-01", periods=y.shape[1], freq="h", tz="UTC")
     model = partial(prophet, ds=ds, horizon=24, season_lengths=(24, 168), quantiles=(0.1, 0.5, 0.9), seed=3)
-    before = str(np.random.get_state())  # noqa: NPY002
+    before = str(np.random.get_state())  # noqa: NPY002 - the global generator is the point
     both = model(y, calendar="SG", tz="Asia/Singapore")
     alone = model(y[1:2], calendar="SG", tz="Asia/Singapore")
     assert str(np.random.get_state()) == before  # noqa: NPY002

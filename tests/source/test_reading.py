@@ -57,7 +57,10 @@ def test_a_count_is_the_whole_events_of_each_hour_over_resets_and_versions():
 
 def test_a_counter_that_is_absent_while_its_target_is_up_has_counted_nothing():
     spec = signal(kind="count", counter="c_total", up="max(up)")
-    down = lambda t: float(not 4 < hours(t) <= 6)  # noqa: E731
+
+    def down(t):
+        return float(not 4 < hours(t) <= 6)
+
     parts = {"c_total": [({}, lambda t: 1 if hours(t) >= 9 else np.nan)], "max(up)": [({}, down)]}
     got = read(spec, parts).iloc[:, 0]
     np.testing.assert_array_equal(got, [0, 0, 0, 0, 0, np.nan, np.nan, 0, 0, 0, 0, 0])
