@@ -13,7 +13,8 @@ from tutordex_analysis.sink import plot
 from tutordex_analysis.sink.figure_style import Picture
 
 if TYPE_CHECKING:
-    from tutordex_analysis.catalogue import Limit, Signal
+    from tutordex_analysis.catalogue import Signal
+    from tutordex_analysis.limit import Level, Limit
     from tutordex_analysis.model.breach import Breach
     from tutordex_analysis.model.forecast import Forecast
 
@@ -38,7 +39,7 @@ class Outlook(Protocol):
         """Lines across."""
 
     @property
-    def breaches(self) -> Mapping[tuple[str, str], Breach]:
+    def breaches(self) -> Mapping[tuple[str, Level], Breach]:
         """When the lines are met."""
 
 
