@@ -24,7 +24,7 @@ from tutordex_analysis.question import tamland
 from tutordex_analysis.question.growth import Volume, volume
 from tutordex_analysis.question.resource import WITHIN, Resource, newest, resource
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
-from tutordex_analysis.question.urgency import urgency
+from tutordex_analysis.question.urgency import LEAD, urgency
 
 
 class Reads(Protocol):
@@ -80,7 +80,12 @@ class Passage:
     @property
     def within_lead(self) -> float:
         """Probability that it is reached before more capacity could be there; NaN where we did not look so far."""
-        return {"minutes": self.p7d, "days": self.p30d, "weeks": self.p90d}[self.scaling]
+        return {7: self.p7d, 30: self.p30d, 90: self.p90d}[self.lead.days]
+
+    @property
+    def lead(self) -> pd.Timedelta:
+        """How early one must know."""
+        return LEAD[self.scaling]
 
     @property
     def urgency(self) -> float:
@@ -129,8 +134,8 @@ class Outlook:
 
     @property
     def dates(self) -> pd.DataFrame:
-        """The passages as a table, with `within_lead` and `urgency`."""
-        more = ("within_lead", "urgency")
+        """The passages as a table, with `lead`, `within_lead`, `in_bursts` and `urgency`."""
+        more = ("lead", "within_lead", "in_bursts", "urgency")
         rows = [{**asdict(one), **{name: getattr(one, name) for name in more}} for one in self.passages]
         return pd.DataFrame(rows, columns=[*Passage.__dataclass_fields__, *more])
 

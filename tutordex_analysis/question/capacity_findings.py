@@ -15,6 +15,7 @@ from tutordex_analysis.question import wording
 from tutordex_analysis.question.capacity import Outlook, Passage
 from tutordex_analysis.question.finding import Finding, table
 from tutordex_analysis.question.growth import Volume
+from tutordex_analysis.question.urgency import SEVERITY
 
 QUESTION = "10_capacity"
 NAIVE = "seasonal_naive"
@@ -26,7 +27,7 @@ def findings(outlook: Outlook, catalogue: Catalogue, *, more: Iterable[Finding] 
     tz = catalogue.calendar.timezone
     return table(
         [
-            *(_limit(one, catalogue, tz) for one in outlook.passages),
+            *(_limit(one, catalogue, tz) for one in _worth_saying(outlook.passages)),
             *(_growth(one) for one in outlook.volumes),
             *more,
             *_lacks(outlook, tz),
@@ -97,6 +98,18 @@ def sentence(one: Passage, catalogue: Catalogue) -> str:
         return f"{name} may reach {value}, {first} at the earliest (chance within {ahead} {chance})."
     side = "below" if above else "above"
     return f"{name} stays {side} {value} for {ahead} (chance of reaching it {chance_text(one.probability)})."
+
+
+def _worth_saying(passages: Iterable[Passage]) -> Iterator[Passage]:
+    """Not a limit further out than one of the same series that is out of reach."""
+    near: dict[tuple[str, str, str], Passage] = {}
+    for one in passages:
+        key = (one.signal, one.where, one.limit)
+        near[key] = min(near.get(key, one), one, key=lambda each: SEVERITY[each.level])
+    for one in passages:
+        first = near[one.signal, one.where, one.limit]
+        if one is first or first.probability >= LIKELY:
+            yield one
 
 
 def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:

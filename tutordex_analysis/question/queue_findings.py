@@ -34,9 +34,9 @@ def sentence(one: Service) -> str:
     if now.hours_over:
         behind = value_text(now.behind_seconds, "seconds")
         return f"{peak}: in {now.hours_over} hours of the week it falls behind, by up to {behind}."
-    room = number_text(one.room)
+    room = number_text(float(f"{one.room:.2g}"))
     limit = f"{room} times today's work make its busiest hour 80 % busy"
-    return f"{peak}; a job waits {value_text(now.wait_seconds, 'seconds')} on average, and {limit}{_when(one)}."
+    return f"{peak}; a job waits {number_text(float(f'{now.wait_seconds:.2g}'))} s on average, and {limit}{_when(one)}."
 
 
 def _when(one: Service) -> str:

@@ -68,8 +68,8 @@ def catch_up(services: Iterable[Service], *, outage_hours: float) -> pd.DataFram
     Returns:
         title; outage_hours; jobs: missed in it, on average over the hours at which it may end; slices: in how many
         pieces they come back, 1 without slices; waiting: jobs that wait at once at the worst when the server was away;
-        in_slices: the same when the feed was away and comes back in slices; typical_hours, worst_hours: until the server is level
-        again, infinite for never.
+        in_slices: the same when the feed was away and comes back in slices; typical_hours, worst_hours: until the
+        server is level again, infinite for never.
 
     Raises:
         FrameError: A length is not positive.

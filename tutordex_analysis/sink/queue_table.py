@@ -14,6 +14,7 @@ from tutordex_analysis.sink.table import MOST_ROWS, Table
 
 NO_QUEUE = "No queue is known here; a catalogue can describe one (docs/catalogue.md, queues)."
 NEVER = "never catches up"
+_LIKELY = 0.1  # a smaller chance is not worth a number
 
 
 def facts(rows: pd.DataFrame, refused: Sequence[str], *, tz: str) -> Table:
@@ -39,7 +40,7 @@ def what_if(loads: pd.DataFrame, dates: pd.DataFrame, *, factor: float, tz: str)
 
     Args:
         loads: Columns title, factor and the fields of a load; two rows a queue.
-        dates: Columns title, where, value, unit, follows, now_likely, now_chance, then_likely, then_chance, horizon.
+        dates: Columns title, where, value, unit, now_likely, now_chance, then_likely, then_chance, horizon.
         factor: Times today's volume.
         tz: Zone of the dates.
     """
@@ -50,8 +51,7 @@ def what_if(loads: pd.DataFrame, dates: pd.DataFrame, *, factor: float, tz: str)
         rows += [(f"{title}: {name}", texts[0][name], texts[-1][name]) for name in texts[0]]
     for row in _records(dates):
         name = f"{row['title']} ({row['where']})" if row["where"] else str(row["title"])
-        most = ", at most" if row["follows"] == "level" else ""
-        what = f"{name} at {value_text(float(str(row['value'])), str(row['unit']))}{most}"
+        what = f"{name} at {value_text(float(str(row['value'])), str(row['unit']))}"
         rows.append((what, _date(row, "now", tz), _date(row, "then", tz)))
     some = f"; {MOST_ROWS} of {len(rows)} rows shown" if len(rows) > MOST_ROWS else ""
     return Table(
@@ -73,16 +73,16 @@ def catch_up(rows: pd.DataFrame) -> Table:
             "Outage": f"{'' if alone else row['title'] + ', '}{number_text(row['outage_hours'])} h",
             "Jobs missed": number_text(round(row["jobs"])),
             "Slices": number_text(row["slices"]),
-            "Waiting at once, in slices": number_text(round(row["in_slices"])),
-            "Waiting at once, all together": number_text(round(row["waiting"])),
+            "Most waiting, feed away": number_text(round(row["in_slices"])),
+            "Most waiting, worker away": number_text(round(row["waiting"])),
             "Made up for in": _hours(row["typical_hours"]),
             "At worst": _hours(row["worst_hours"]),
         }
         for row in rows.to_dict("records")
     ]
     note = (
-        "Where the messages were missed they come back a slice at a time, the next one when nothing waits: a sawtooth. "
-        "Where only the worker was away, all of it waits at once. How long it takes is the same."
+        "Where the feed was away, what it missed comes back a slice at a time, the next one when nothing waits: a "
+        "sawtooth. Where only the worker was away, all of it waits at once. How long it takes is the same."
     )
     return Table(
         frame=pd.DataFrame(texts),
@@ -97,8 +97,10 @@ def _facts(row: dict[str, object], tz: str) -> dict[str, str]:
         return float(str(row[name]))
 
     day, hour = divmod(int(number("busiest_hour")), 24)
-    seconds = [value_text(number(name), "seconds") for name in ("job_seconds", "job_lower", "job_upper")]
-    times = number("capacity_a_day") / number("jobs_a_day")
+    seconds = [_about(number(name)) for name in ("job_seconds", "job_lower", "job_upper")]
+    room = number("room")
+    full = f"{number_text(round(number('capacity_a_day')))}"
+    more = number_text(float(f"{number('capacity_a_day') / number('jobs_a_day'):.2g}"))
     return {
         "Jobs a day": number_text(round(number("jobs_a_day"))),
         "Time of a job": f"{seconds[0]} ({seconds[1]} to {seconds[2]} on eight of ten days)",
@@ -106,8 +108,8 @@ def _facts(row: dict[str, object], tz: str) -> dict[str, str]:
         "Busy in its busiest hour": f"{value_text(number('busiest'), 'ratio')} ({WEEKDAYS[day]} {hour:02}:00)",
         "Mean wait before a job starts": _wait(row, "wait_seconds"),
         "The same in the busiest hour": _wait(row, "busiest_wait_seconds"),
-        "Jobs a day at 80 % busy": f"{number_text(round(number('capacity_a_day')))} ({number_text(times)} times as many)",
-        "Busiest hour at 80 %": f"with {number_text(number('room'))} times today's jobs",
+        "Jobs a day at 80 % busy": f"{full}, {more} times today's",
+        "Busiest hour at 80 %": f"with {number_text(float(f'{room:.2g}'))} times today's jobs",
         "When that comes": _date(row, "full", tz),
     }
 
@@ -128,8 +130,8 @@ def _wait(row: dict[str, object], name: str) -> str:
         return NEVER
     if math.isnan(seconds):
         hours = int(str(row["hours_over"]))
-        return f"falls behind in {hours} hours of the week, by up to {value_text(behind, 'seconds')}"
-    return value_text(seconds, "seconds")
+        return f"falls behind in {hours} hours of the week, by up to {_about(behind)}"
+    return _about(seconds)
 
 
 def _date(row: dict[str, object], when: str, tz: str) -> str:
@@ -139,11 +141,22 @@ def _date(row: dict[str, object], when: str, tz: str) -> str:
     if not isinstance(horizon, pd.Timedelta) or pd.isna(horizon):
         return "cannot be told yet"
     days = number_text(horizon / pd.Timedelta(days=1))
-    return f"not likely within {days} days (chance {chance_text(chance)})"
+    return f"{chance_text(chance)} within {days} days, no date" if chance >= _LIKELY else f"not within {days} days"
 
 
 def _hours(hours: float) -> str:
-    return NEVER if math.isinf(hours) else value_text(3600 * hours, "seconds")
+    return NEVER if math.isinf(hours) else _about(3600 * hours)
+
+
+def _about(seconds: float) -> str:
+    """A length of time to two digits, from a tenth of a second on in seconds.
+
+    Example:
+        >>> _about(1.688), _about(5461.0)
+        ('1.7 s', '92 min')
+    """
+    short = float(f"{seconds:.2g}")
+    return f"{number_text(short)} s" if 0.1 <= short < 120 else value_text(short, "seconds")
 
 
 def _remarks(row: dict[str, object], *, alone: bool) -> list[str]:
@@ -153,17 +166,16 @@ def _remarks(row: dict[str, object], *, alone: bool) -> list[str]:
     said = []
     if poll:
         said.append(
-            f"{name}up to {value_text(poll, 'seconds')} of a wait, {value_text(poll / 2, 'seconds')} on average, is "
-            "the sleep of the idle server."
+            f"{name}up to {_about(poll)} of a wait, {_about(poll / 2)} on average, is the sleep of the idle server."
         )
     if batch > 1:
         said.append(
             f"{name}claiming {batch} jobs at once adds nothing to the wait while there is one server; if it dies, up "
             f"to {batch - 1} claimed jobs stay until they are put back."
         )
-    spread = "as measured" if row["measured"] else "assumed: 95 of 100 take under 2.7 times the mean"
+    spread = "was measured" if row["measured"] else "is assumed: 95 of 100 take less than 2.7 times the mean"
     said.append(
-        f"{name}how much the times of jobs differ is {spread}. Jobs are taken to come one by one; those that come in a "
+        f"{name}how much the times of jobs differ {spread}. Jobs are taken to come one by one; those that come in a "
         "bunch wait for each other, so real waits are longer."
     )
     return [one[:1].upper() + one[1:] for one in said]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from tutordex_analysis.measure import chance_text, change_text, day_text, value_text
+from tutordex_analysis.measure import chance_text, change_text, day_text, number_text, value_text
 
 MOST_ROWS = 10
 FAR = 0.01  # a limit with a smaller chance is out of reach
@@ -62,22 +62,20 @@ def ranking(rows: pd.DataFrame, words: Sequence[str], *, tz: str) -> Table:
     """What to see to first: one row a resource, the most urgent first, ten at most.
 
     Args:
-        rows: Columns title, where, level, value, now, unit, scaling, within_lead, probability, earliest, likely,
-            latest, urgency, owner; one row a resource.
+        rows: Columns title, where, level, value, now, unit, lead, within_lead, horizon, probability, earliest,
+            likely, latest, urgency, in_bursts; one row a resource.
         words: One a row, what its urgency says.
         tz: Zone of the dates.
     """
     columns: dict[str, Column] = {
         "Resource": _resource,
-        "Urgency": lambda r: f"{r['word']} ({_number(r, 'urgency'):.0f})",
+        "Urgency": lambda r: f"{r['word']} ({math.floor(_number(r, 'urgency'))})",
         "Limit": lambda r: f"{_value(r, 'value')} ({r['level']})",
         "Now": lambda r: _value(r, "now"),
         "Chance in time": _in_time,
         "Earliest": lambda r: _day(r["earliest"], tz),
-        "Likely": lambda r: _day(r["likely"], tz),
+        "Likely": lambda r: "in bursts" if r["in_bursts"] else _day(r["likely"], tz),
         "Latest": lambda r: _day(r["latest"], tz),
-        "More takes": lambda r: str(r["scaling"]),
-        "Owner": lambda r: str(r["owner"]),
     }
     some = f"; {MOST_ROWS} of {len(rows)} shown" if len(rows) > MOST_ROWS else ""
     return _table(
@@ -198,8 +196,9 @@ def _resource(row: Mapping[str, object]) -> str:
 
 def _in_time(row: Mapping[str, object]) -> str:
     """The chance before more could be there; that within the horizon where we did not look so far."""
-    lead = _number(row, "within_lead")
-    return chance_text(_number(row, "probability") if math.isnan(lead) else lead)
+    within = "probability" if math.isnan(_number(row, "within_lead")) else "within_lead"
+    days = row["horizon" if within == "probability" else "lead"] / pd.Timedelta(days=1)  # type: ignore[operator]
+    return f"{chance_text(_number(row, within))} in {number_text(days)} days"
 
 
 def _value(row: Mapping[str, object], name: str) -> str:
