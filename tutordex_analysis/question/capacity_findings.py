@@ -101,14 +101,20 @@ def sentence(one: Passage, catalogue: Catalogue) -> str:
 
 
 def _worth_saying(passages: Iterable[Passage]) -> Iterator[Passage]:
-    """Not a limit further out than one of the same series that is out of reach."""
+    """The nearest limit of each series, one further out where growth gets near, and bursts once."""
     near: dict[tuple[str, str, str], Passage] = {}
     for one in passages:
         key = (one.signal, one.where, one.limit)
         near[key] = min(near.get(key, one), one, key=lambda each: SEVERITY[each.level])
+    bursts = set()
     for one in passages:
-        first = near[one.signal, one.where, one.limit]
-        if one is first or first.probability >= LIKELY:
+        key = (one.signal, one.where, one.limit)
+        first = near[key]
+        if one.in_bursts:
+            if key not in bursts:
+                bursts.add(key)
+                yield one
+        elif one is first or one.probability >= LIKELY or (first.probability >= LIKELY and not first.in_bursts):
             yield one
 
 

@@ -246,7 +246,7 @@ def usual_week(counts: pd.DataFrame, *, tz: str) -> Floats:
     if len(seen) * step < 7 * DAY:
         raise NotEnoughData(f"the usual week needs 7 days of counts, got {len(seen) * step / DAY:.1f}")
     local = (seen["ds"] - step).dt.tz_convert(tz)
-    place = (local.dt.dayofweek * 24 + local.dt.hour).to_numpy()
+    place = (local.dt.day_of_week * 24 + local.dt.hour).to_numpy()
     back = ((seen["ds"].max() - seen["ds"]) // (7 * DAY)).to_numpy()
     means = seen["y"].groupby([back, place]).mean() / step.total_seconds()
     week = means.groupby(level=1).median().reindex(range(single_server.WEEK))

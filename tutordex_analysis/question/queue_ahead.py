@@ -60,7 +60,7 @@ def ahead(rates: Floats, job_seconds: float, days: Floats, volume: Volume, *, tz
 
     def factor(days: pd.Series | pd.DatetimeIndex) -> Floats:
         local = pd.DatetimeIndex(days).tz_convert(tz) - DAY / 2  # a day ends at the midnight after it
-        result: Floats = peak[local.dayofweek.to_numpy()] / _HOUR_SECONDS
+        result: Floats = peak[local.day_of_week.to_numpy()] / _HOUR_SECONDS
         return result
 
     rng = np.random.default_rng([seed, 80])

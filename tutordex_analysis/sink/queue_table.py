@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from tutordex_analysis.measure import chance_text, day_text, number_text, value_text
+from tutordex_analysis.measure import chance_text, day_text, number_text, scale_of, value_text
 from tutordex_analysis.sink.alt_text import WEEKDAYS
 from tutordex_analysis.sink.table import MOST_ROWS, Table
 
@@ -98,9 +98,8 @@ def _facts(row: dict[str, object], tz: str) -> dict[str, str]:
 
     day, hour = divmod(int(number("busiest_hour")), 24)
     seconds = [_about(number(name)) for name in ("job_seconds", "job_lower", "job_upper")]
-    room = number("room")
     full = f"{number_text(round(number('capacity_a_day')))}"
-    more = number_text(float(f"{number('capacity_a_day') / number('jobs_a_day'):.2g}"))
+    more = _two(number("capacity_a_day") / number("jobs_a_day"))
     return {
         "Jobs a day": number_text(round(number("jobs_a_day"))),
         "Time of a job": f"{seconds[0]} ({seconds[1]} to {seconds[2]} on eight of ten days)",
@@ -109,7 +108,7 @@ def _facts(row: dict[str, object], tz: str) -> dict[str, str]:
         "Mean wait before a job starts": _wait(row, "wait_seconds"),
         "The same in the busiest hour": _wait(row, "busiest_wait_seconds"),
         "Jobs a day at 80 % busy": f"{full}, {more} times today's",
-        "Busiest hour at 80 %": f"with {number_text(float(f'{room:.2g}'))} times today's jobs",
+        "Busiest hour at 80 %": f"with {_two(number('room'))} times today's jobs",
         "When that comes": _date(row, "full", tz),
     }
 
@@ -153,10 +152,15 @@ def _about(seconds: float) -> str:
 
     Example:
         >>> _about(1.688), _about(5461.0)
-        ('1.7 s', '92 min')
+        ('1.7 s', '91 min')
     """
-    short = float(f"{seconds:.2g}")
-    return f"{number_text(short)} s" if 0.1 <= short < 120 else value_text(short, "seconds")
+    factor, suffix = (1.0, " s") if 0.1 <= seconds < 120 else scale_of(seconds, "seconds")
+    return f"{_two(seconds / factor)}{suffix}"
+
+
+def _two(value: float) -> str:
+    """A number to two digits."""
+    return number_text(float(f"{value:.2g}"))
 
 
 def _remarks(row: dict[str, object], *, alone: bool) -> list[str]:
