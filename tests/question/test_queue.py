@@ -13,6 +13,9 @@ from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.model import queue as single_server
 from tutordex_analysis.question import capacity, queue, queue_findings, what_if
 from tutordex_analysis.question.growth import volume
+from tutordex_analysis.source.simulator import World
+from tutordex_analysis.source.simulator.lives import processes
+from tutordex_analysis.source.simulator.queue import happen
 
 CATALOGUE = catalogue_file.load()
 END = "2026-11-15T16:00Z"  # a Monday's midnight in Singapore
@@ -230,3 +233,17 @@ def test_a_growth_or_an_outage_that_is_no_positive_number_is_refused(wrong):
         what_if.loads([], factor=wrong)
     with pytest.raises(FrameError, match="outage_hours must be a number above zero"):
         what_if.catch_up([], outage_hours=wrong)
+
+
+def test_the_wait_is_that_of_the_simulated_worker_which_claims_ten_and_sleeps_two_seconds():
+    span = {"start": pd.Timestamp("2026-08-01T00:00Z"), "end": pd.Timestamp("2026-09-12T00:00Z")}
+    world = World(**span, step="240s", incidents=())
+    log = happen(world, (), processes(world, ())).attempts
+    log = log[np.isfinite(log["begun"])]
+    waits, times = log["begun"] - log["enqueued"], log["left"] - log["begun"]
+    local = pd.to_datetime(log["enqueued"], unit="s", utc=True).dt.tz_convert(TZ)
+    counts = np.bincount(local.dt.day_of_week * 24 + local.dt.hour, minlength=168)
+    rates = counts / (6 * 3600)  # six weeks
+    cv2 = times.var() / times.mean() ** 2
+    wanted = single_server.mean_wait(rates, times.mean(), cv2=cv2, poll_seconds=2.0)
+    assert np.average(wanted, weights=rates) == pytest.approx(waits.mean(), rel=0.1)
