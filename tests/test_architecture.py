@@ -19,7 +19,8 @@ LONGEST = 320
 LEVELS = (
     {"errors"},
     {"moment", "disk"},
-    {"frame", "promql", "measure", "civil"},
+    {"frame", "promql", "measure", "civil", "spec", "yaml_file"},
+    {"limit"},
     {"catalogue", "catalogue_file", "settings"},
     {"source", "model"},
     {"question", "sink"},
