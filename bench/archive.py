@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import _world as world
-from bench.pull import Line
+from bench._line import Line
 from tutordex_analysis.catalogue import Catalogue, Part
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.source.archive import ArchiveSource

@@ -24,6 +24,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import _world as world
+from bench._line import Line
 
 MOST_POINTS = 11_000
 
@@ -173,34 +174,6 @@ def in_own_process(way: str, case: Case, url: str) -> Measured:
     if done.returncode:
         raise SystemExit(f"{way} failed at {case.name}: {done.stderr[-800:]}")
     return Measured(**json.loads(done.stdout))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of the table: a number and what it should be.
-
-    Attributes:
-        case: What was measured.
-        what: In words.
-        value: Measured.
-        target: Bound.
-        at_most: Whether the bound is the largest or the smallest that is good.
-    """
-
-    case: str
-    what: str
-    value: float
-    target: float
-    at_most: bool = True
-
-    @property
-    def good(self) -> bool:
-        """Whether the target is met."""
-        return self.value <= self.target if self.at_most else self.value >= self.target
-
-    def __str__(self) -> str:
-        sign, verdict = "≤" if self.at_most else "≥", "met" if self.good else "MISSED"
-        return f"{self.case:10} {self.what:44} {self.value:8.2f}   {sign} {self.target:<6g} {verdict}"
 
 
 def measure(case: Case, url: str, *, runs: int) -> list[Line]:

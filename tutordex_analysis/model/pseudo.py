@@ -55,17 +55,21 @@ def update(y: Floats, fitted: Floats, *, memory: Floats) -> Floats:
 def bridge(errors: Floats, there: Mask, *, memory: Floats) -> Floats:
     """Errors with the gaps at their expectation under a first-order autoregression, which decays from both sides."""
     n = errors.shape[1]
+    row, gap = np.nonzero(~there)
+    if not len(row):
+        return errors
     at = np.arange(n)
-    before = np.maximum.accumulate(np.where(there, at, -1), axis=1)
-    after = np.minimum.accumulate(np.where(there, at, n)[:, ::-1], axis=1)[:, ::-1]
-    left = np.where(before >= 0, np.take_along_axis(errors, np.maximum(before, 0), axis=1), 0.0)
-    right = np.where(after < n, np.take_along_axis(errors, np.minimum(after, n - 1), axis=1), 0.0)
-    decay = memory[:, None]
-    a = decay ** np.where(before >= 0, at - before, _FAR)
-    b = decay ** np.where(after < n, after - at, _FAR)
+    before = np.maximum.accumulate(np.where(there, at, -1), axis=1)[row, gap]
+    after = np.minimum.accumulate(np.where(there, at, n)[:, ::-1], axis=1)[:, ::-1][row, gap]
+    left = np.where(before >= 0, errors[row, np.maximum(before, 0)], 0.0)
+    right = np.where(after < n, errors[row, np.minimum(after, n - 1)], 0.0)
+    decay = memory[row]
+    a = decay ** np.where(before >= 0, gap - before, _FAR)
+    b = decay ** np.where(after < n, after - gap, _FAR)
     bottom = 1 - (a * b) ** 2
-    expected = (a * (1 - b**2) * left + b * (1 - a**2) * right) / np.where(bottom > 0, bottom, 1.0)
-    return np.where(there, errors, expected)
+    result = errors.copy()
+    result[row, gap] = (a * (1 - b**2) * left + b * (1 - a**2) * right) / np.where(bottom > 0, bottom, 1.0)
+    return result
 
 
 def _limit(errors: Floats) -> Floats:

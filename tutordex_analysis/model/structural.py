@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +27,11 @@ from tutordex_analysis.model.noise import Noise
 from tutordex_analysis.model.score import mean
 
 BLOCK = 64  # rows of one matrix product: always the same, so that a series' numbers do not depend on its neighbours
-CHUNK = 1024  # series held at once, which bounds the memory
-ROUNDS = 2  # of pseudo-data
+CHUNK = 64  # series held at once, so that what is worked on stays near the processor
+ROUNDS = 1  # of pseudo-data
 MEMORY = (0.0, 0.5, 0.8, 0.9, 0.96, 0.995)
 ECHO = (0.3, 0.6, 0.9)
+COARSE = tuple((memory, echo) for memory in (0.0, 0.5, 0.8, 0.96) for echo in (0.0, 0.6))  # first; then what is beside
 _NONE = 1e-3  # prior standard deviation of what a setting leaves out
 _LEVEL = 100.0  # prior standard deviation: no opinion
 _HOLIDAY = 3.0  # a holiday is an effect of noise size
@@ -66,12 +67,36 @@ class _Factors:
     """The settings that share one noise, factored; the first axis is the prior.
 
     Attributes:
+        turned: What makes the moments of a series of it, shape (p, n).
         inverse: Covariance of the coefficients in squared innovations, shape (n_priors, p, p).
         log_density: Terms of the marginal likelihood that are the same for all series, shape (n_priors, 1).
     """
 
+    turned: Floats
     inverse: Floats
     log_density: Floats
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Table:
+    """Every setting of one basis, factored once, when it is first asked for.
+
+    Attributes:
+        basis: Columns.
+        noises: Which errors there may be.
+        priors: Which sizes of coefficients.
+    """
+
+    basis: Basis
+    noises: Sequence[Noise]
+    priors: Sequence[Prior]
+    _known: dict[int, _Factors] = field(default_factory=dict)
+
+    def factors(self, place: int) -> _Factors:
+        """All priors under the noise at `place`."""
+        if place not in self._known:
+            self._known[place] = _factors(self.noises[place], self.basis, self.priors)
+        return self._known[place]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,9 +159,6 @@ def structural(
         n, horizon, season_lengths=season_lengths, holidays=holidays, changepoints=changepoints, year=year
     )
     lags = bases.terms(n, season_lengths)
-    noises = [
-        Noise(memory, echo, lag) for memory in MEMORY for echo, lag in [(0.0, 0), *((e, m) for e in ECHO for m in lags)]
-    ]
     years = YEARS if bases.has_year(n, year) else (_NONE,)
     calendars = (_NONE,) if holidays is None else (_NONE, _HOLIDAY)
     priors = [
@@ -146,9 +168,10 @@ def structural(
         for effect in calendars
         if (changepoints or one.knot == _NONE) and (lags or one.season == PRIORS[0].season)
     ]
+    table = _Table(basis=basis, noises=_noises(lags), priors=priors)
     season = max(lags, default=1)
     with _controller().limit(limits=1, user_api="blas"):  # threads cost more than they win on products of this size
-        chunks = [_chunk(y[i : i + CHUNK], basis, noises, priors, season) for i in range(0, len(y), CHUNK)]
+        chunks = [_chunk(y[i : i + CHUNK], table, season) for i in range(0, len(y), CHUNK)]
     centre, sd = (np.concatenate(part)[:, :, None] for part in zip(*chunks, strict=True))
     result: Floats = centre + sd * ndtri(np.asarray(quantiles))
     return result
@@ -184,26 +207,44 @@ def straight_line(
     )
 
 
-def _chunk(
-    y: Floats, basis: Basis, noises: Sequence[Noise], priors: Sequence[Prior], season: int
-) -> tuple[Floats, Floats]:
+def _chunk(y: Floats, table: _Table, season: int) -> tuple[Floats, Floats]:
     """Mean and standard deviation ahead of some series, each of shape (n_series, horizon)."""
-    rows = -(-len(y) // BLOCK) * BLOCK
-    padded = np.zeros((rows, y.shape[1]))
+    basis, noises = table.basis, table.noises
+    padded = np.zeros((-(-len(y) // BLOCK) * BLOCK, y.shape[1]))
     padded[: len(y)] = y
     centre, scale = _units(padded)
     z = (padded - centre) / scale
     readings = np.maximum((~np.isnan(z)).sum(axis=1), 2)
     memory = np.array([one.memory for one in noises])
     work = pseudo.first(z, season=season, explained=basis.holiday)
-    fit = _search(work, readings, basis, noises, priors, kept=None)
+    coarse = np.array([[(one.memory, one.echo) in COARSE for one in noises]])
+    fit = _search(work, readings, table, tried=coarse.repeat(len(z), axis=0))
+    fit = _search(work, readings, table, tried=_near(noises)[fit.noise])
     for _ in range(ROUNDS):
         work = pseudo.update(z, _fitted(fit, basis.history), memory=memory[fit.noise])
-        fit = _search(work, readings, basis, noises, priors, kept=fit.noise)
+        fit = _search(work, readings, table, tried=np.eye(len(noises), dtype=np.bool_)[fit.noise])
     ahead, noise_variance = _carried(fit, work - _fitted(fit, basis.history), np.isnan(z), noises, len(basis.ahead))
     ahead += _fitted(fit, basis.ahead)
-    sd = np.sqrt(fit.variance[:, None] * (noise_variance + _spread(fit, basis, noises, priors)))
+    sd = np.sqrt(fit.variance[:, None] * (noise_variance + _spread(fit, table)))
     return (centre + scale * ahead)[: len(y)], (scale * sd)[: len(y)]
+
+
+def _noises(lags: Sequence[int]) -> list[Noise]:
+    """The table of noises: every memory with no echo and with each echo of each season."""
+    echoes = [(0.0, 0), *((echo, lag) for lag in lags for echo in ECHO)]
+    return [Noise(memory, echo, lag) for memory in MEMORY for echo, lag in echoes]
+
+
+def _near(noises: Sequence[Noise]) -> npt.NDArray[np.bool_]:
+    """Which noises differ from which by one step of memory and one of the echo, shape (n_noises, n_noises)."""
+    memory = np.array([MEMORY.index(one.memory) for one in noises])
+    echo = np.array([(0.0, *ECHO).index(one.echo) for one in noises])
+    lag = np.array([one.lag for one in noises])
+    one_season = (lag[:, None] == lag) | (lag[:, None] == 0) | (lag == 0)
+    result: npt.NDArray[np.bool_] = (
+        (np.abs(memory[:, None] - memory) <= 1) & (np.abs(echo[:, None] - echo) <= 1) & one_season
+    )
+    return result
 
 
 def _units(y: Floats) -> tuple[Floats, Floats]:
@@ -215,36 +256,33 @@ def _units(y: Floats) -> tuple[Floats, Floats]:
     return centre, np.where(scale > 0, scale, 1.0)[:, None]
 
 
-def _search(
-    work: Floats,
-    readings: Floats,
-    basis: Basis,
-    noises: Sequence[Noise],
-    priors: Sequence[Prior],
-    *,
-    kept: npt.NDArray[np.int64] | None,
-) -> _Fit:
-    """The most likely setting of each series and its coefficients; with `kept`, among those of its noise there."""
+def _search(work: Floats, readings: Floats, table: _Table, *, tried: npt.NDArray[np.bool_]) -> _Fit:
+    """The most likely setting of each series and its coefficients, among the noises that are `tried` for it.
+
+    Args:
+        work: Shape (n_series, n), no gaps.
+        readings: Of each series, shape (n_series,).
+        table: The settings.
+        tried: Shape (n_series, n_noises), one noise a series at least.
+    """
     rows = len(work)
     best = _Fit(
         likelihood=np.full(rows, -np.inf),
         noise=np.zeros(rows, dtype=np.int64),
         prior=np.zeros(rows, dtype=np.int64),
-        coefficients=np.zeros((rows, basis.x.shape[1])),
+        coefficients=np.zeros((rows, table.basis.x.shape[1])),
         variance=np.zeros(rows),
     )
-    for place, noise in enumerate(noises):
-        tried = np.arange(rows) if kept is None else np.flatnonzero(kept == place)
-        if not len(tried):
+    for place, noise in enumerate(table.noises):
+        asked = np.flatnonzero(tried[:, place])
+        if not len(asked):
             continue
-        white = noise.whiten(basis.history)
-        turned = np.ascontiguousarray(noise.whiten_transposed(white).T)
-        factors = _factors(white, noise, basis, priors)
-        for start in range(0, len(tried), BLOCK):
-            some = tried[start : start + BLOCK]
+        factors = table.factors(place)
+        for start in range(0, len(asked), BLOCK):
+            some = asked[start : start + BLOCK]
             block = np.zeros((work.shape[1], BLOCK))
             block[:, : len(some)] = work[some].T
-            moments, total = turned @ block, (noise.whiten(block) ** 2).sum(axis=0)
+            moments, total = factors.turned @ block, (noise.whiten(block) ** 2).sum(axis=0)
             least = _FLOOR * (block**2).sum(axis=0)
             _improve(best, some, place, factors, moments, np.maximum(total, least), least, readings[some])
     return best
@@ -277,7 +315,9 @@ def _improve(
     best.prior[won] = prior
 
 
-def _factors(white: Floats, noise: Noise, basis: Basis, priors: Sequence[Prior]) -> _Factors:
+def _factors(noise: Noise, basis: Basis, priors: Sequence[Prior]) -> _Factors:
+    white = noise.whiten(basis.history)
+    turned = np.ascontiguousarray(noise.whiten_transposed(white).T)
     gram = white.T @ white
     inverses, densities = [], []
     for prior in priors:
@@ -286,24 +326,24 @@ def _factors(white: Floats, noise: Noise, basis: Basis, priors: Sequence[Prior])
         inverse = np.linalg.inv(matrix)
         inverses.append((inverse + inverse.T) / 2)
         densities.append(noise.log_density - np.log(np.diag(np.linalg.cholesky(matrix))).sum() - np.log(size).sum())
-    return _Factors(inverse=np.stack(inverses), log_density=np.array(densities)[:, None])
+    return _Factors(turned=turned, inverse=np.stack(inverses), log_density=np.array(densities)[:, None])
 
 
-def _spread(fit: _Fit, basis: Basis, noises: Sequence[Noise], priors: Sequence[Prior]) -> Floats:
+def _spread(fit: _Fit, table: _Table) -> Floats:
     """Variance ahead, in that of an innovation, from what is not known of the coefficients and from slopes to come.
 
     Returns:
         Shape (n_series, horizon).
     """
+    basis = table.basis
     result = np.zeros((len(fit.noise), len(basis.ahead)))
     to_come = (basis.future_knots**2).sum(axis=0)
     for place in np.unique(fit.noise):
-        noise = noises[place]
-        chosen = np.unique(fit.prior[fit.noise == place])
-        factors = _factors(noise.whiten(basis.history), noise, basis, [priors[one] for one in chosen])
+        noise, inverse = table.noises[place], table.factors(int(place)).inverse
         ahead = basis.ahead - noise.expected(basis.history, len(basis.ahead))
-        for inverse, one in zip(factors.inverse, chosen, strict=True):
-            spread = ((ahead @ inverse) * ahead).sum(axis=1) + (noise.spread * priors[one].knot) ** 2 * to_come
+        for one in np.unique(fit.prior[fit.noise == place]):
+            knot = noise.spread * table.priors[one].knot
+            spread = ((ahead @ inverse[one]) * ahead).sum(axis=1) + knot**2 * to_come
             result[(fit.noise == place) & (fit.prior == one)] = spread
     return result
 
