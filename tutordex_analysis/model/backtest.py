@@ -153,6 +153,11 @@ class Trial:
     q: Floats
     seconds: float
 
+    @property
+    def tried(self) -> npt.NDArray[np.bool_]:
+        """For which series it said something, shape (n_series,)."""
+        return np.asarray(~np.isnan(self.q).any(axis=(1, 2)), dtype=np.bool_)
+
 
 def trial(
     model: Forecaster,
@@ -188,22 +193,25 @@ def losses(panel: Panel, one: Trial, *, season: int) -> Floats:
 
 
 def table(panel: Panel, trials: Sequence[Trial], *, season: int) -> pd.DataFrame:
-    """The scores of trials; columns as in `Backtest.frame`, sorted by series and then as the trials are."""
-    found = [
-        pd.DataFrame(
+    """The scores of trials; columns as in `Backtest.frame`, sorted by series and then as the trials are.
+
+    A series that a model was not tried on has no row of it.
+    """
+    found = []
+    for one in trials:
+        scores = _scores(actual(panel, one.at, one.q.shape[1]), one.q, panel.y[:, : one.at], season=season)
+        rows = pd.DataFrame(
             {
                 "unique_id": panel.ids,
                 "model": one.name,
                 "cutoff": panel.ds[one.at - 1],
-                **_scores(actual(panel, one.at, one.q.shape[1]), one.q, panel.y[:, : one.at], season=season),
+                **scores,
                 "seconds": one.seconds,
             }
         )
-        for one in trials
-    ]
-    rows = pd.concat(found, ignore_index=True)
-    order = np.argsort(np.tile(np.arange(len(panel.ids)), len(found)), kind="stable")
-    return rows.iloc[order].reset_index(drop=True)[list(COLUMNS)]
+        found.append(rows[one.tried])
+    rows = pd.concat(found).sort_index(kind="stable")  # the index is the place of the series
+    return rows.reset_index(drop=True)[list(COLUMNS)]
 
 
 def run(

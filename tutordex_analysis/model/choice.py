@@ -59,10 +59,10 @@ CANDIDATES = (  # cheap ones first
     Candidate(ets, "smoothing", 0.02),
     Candidate(damped_trend, "smoothing", 0.02),
     Candidate(theta, "smoothing", 0.02),
-    Candidate(structural, "structural", 0.12),
+    Candidate(structural, "structural", 0.06),
 )
-LATE = Candidate(prophet, "prophet", 0.15)  # tried on the newest past moment, and on the others where it won there
-BEYOND = (Candidate(seasonal_naive, "naive", 0.001), Candidate(straight_line, "structural", 0.12))
+LATE = Candidate(prophet, "prophet", 0.2)  # tried on the newest past moment, and on the others where it won there
+BEYOND = (Candidate(seasonal_naive, "naive", 0.001), Candidate(straight_line, "structural", 0.06))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from tutordex_analysis.frame import Floats
+from tutordex_analysis.model.score import mean, ratio
 
 LEVELS = (0.2, 0.4, 0.6, 0.8, 0.95)  # central bands whose factors are learnt
 BUCKETS = 4  # parts of the horizon
@@ -50,9 +51,7 @@ class Stretch:
         horizon = len(quantile_values)
         levels = np.abs(2 * np.asarray(quantiles) - 1)
         middle = quantile_values[:, [list(quantiles).index(0.5)]]
-        by_level = np.stack(
-            [np.interp(levels, LEVELS, row) for row in self.factors * _tail(np.asarray(LEVELS), self.freedom)]
-        )
+        by_level = np.stack([np.interp(levels, LEVELS, row) for row in self.factors]) * _tail(levels, self.freedom)
         # between the middles of the buckets the factors change gradually
         middles = (np.arange(BUCKETS) + 0.5) * self.steps / BUCKETS
         at = np.arange(horizon) + 0.5
@@ -75,7 +74,7 @@ def stretch(actual: Floats, quantile_values: Floats, *, quantiles: Sequence[floa
         Barber, Candes, Ramdas & Tibshirani (2023), Annals of Statistics 51(2), for weights that fade.
     """
     moments, horizon = actual.shape
-    scores = _scores(actual, quantile_values, quantiles)
+    scores, width = _scores(actual, quantile_values, quantiles)
     weight = np.broadcast_to(_FADE ** np.arange(moments - 1, -1, -1)[:, None], actual.shape)
     part = np.broadcast_to(np.arange(horizon) * BUCKETS // horizon, actual.shape)
     there = ~np.isnan(scores[0])
@@ -90,23 +89,43 @@ def stretch(actual: Floats, quantile_values: Floats, *, quantiles: Sequence[floa
                 own = _quantile(scores[j][some], weight[some], level) if some.any() else whole
                 found = whole ** (1 - _OWN) * np.clip(own, _LEAST, _MOST) ** _OWN
                 factors[b, j] = 1 - share + share * found
+        parts = [width[:, :, part[0] == b].reshape(len(LEVELS), -1) for b in range(BUCKETS)]
+        factors = _growing(factors, np.stack([mean(one) for one in parts]))
     return Stretch(factors=factors, steps=horizon, freedom=max(horizons / 3, _LEAST_FREEDOM))
 
 
-def _scores(actual: Floats, q: Floats, quantiles: Sequence[float]) -> Floats:
-    """Distance from the median in half-widths of each central band, shape (len(LEVELS), n_moments, horizon)."""
+def _scores(actual: Floats, q: Floats, quantiles: Sequence[float]) -> tuple[Floats, Floats]:
+    """Distance from the median in half-widths of each central band, and the widths of the bands.
+
+    Returns:
+        Both of shape (len(LEVELS), n_moments, horizon).
+    """
     at = {round(p, 6): i for i, p in enumerate(quantiles)}
     middle = q[..., at[0.5]]
     error = actual - middle
-    found = []
+    scores, widths = [], []
     for level in LEVELS:
         low, high = q[..., at[round(0.5 - level / 2, 6)]], q[..., at[round(0.5 + level / 2, 6)]]
         half = np.where(error > 0, high - middle, middle - low)
-        found.append(
-            np.where(half > 0, np.abs(error) / np.where(half > 0, half, 1.0), np.where(error == 0, 0.0, np.inf))
-        )
-        found[-1][np.isnan(error)] = np.nan
-    return np.stack(found)
+        score = np.where(half > 0, np.abs(error) / np.where(half > 0, half, 1.0), np.where(error == 0, 0.0, np.inf))
+        scores.append(np.where(np.isnan(error), np.nan, score))
+        widths.append(high - low)
+    return np.stack(scores), np.stack(widths)
+
+
+def _growing(factors: Floats, width: Floats) -> Floats:
+    """Factors with which the band narrows from one part of the horizon to the next only where the model's own does.
+
+    Args:
+        factors: Shape (BUCKETS, len(LEVELS)).
+        width: Mean width of the model's own bands, same shape; NaN in a part without a step.
+    """
+    result = factors.copy()
+    for b in range(1, BUCKETS):
+        grown = ratio(width[b], width[b - 1])
+        shrink = np.where(grown > 1, 1 / np.where(grown > 1, grown, 1.0), 1.0)
+        result[b] = np.maximum(result[b], result[b - 1] * shrink)
+    return result
 
 
 def _quantile(scores: Floats, weight: Floats, level: float) -> float:
