@@ -19,8 +19,9 @@ LONGEST = 320
 LEVELS = (
     {"errors"},
     {"moment", "disk"},
-    {"frame", "promql", "measure", "civil"},
-    {"catalogue", "catalogue_file", "settings"},
+    {"frame", "promql", "measure", "civil", "yaml_file"},
+    {"mask"},
+    {"catalogue", "catalogue_file", "settings", "incidents_file"},
     {"source", "model"},
     {"question", "sink"},
     {"weekly", "notebook", "publish", "schedule"},
@@ -33,6 +34,7 @@ NEIGHBOURS = {
     ("promql", "frame"),
     ("catalogue", "catalogue_file"),  # inside its `load` only
     ("catalogue_file", "catalogue"),
+    ("incidents_file", "catalogue"),
     ("weekly", "notebook"),
 }
 

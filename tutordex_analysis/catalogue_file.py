@@ -10,16 +10,18 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
-from tutordex_analysis import promql
+from tutordex_analysis import promql, yaml_file
 from tutordex_analysis.catalogue import Catalogue, Limit, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.mask import Alert
+from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+INCIDENTS = "incidents.yaml"  # masks made by hand; see incidents_file
+_NAMED = ("signals", "limits", "alerts")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
 
@@ -32,6 +34,9 @@ class _File(BaseModel):
     shipped: bool = Field(True, description="false: the shipped signals are left out, only this folder counts")
     signals: dict[str, Signal | None] = Field({}, description="Signals by name; null removes a shipped one")
     limits: dict[str, Limit | None] = Field({}, description="Limits by name; null removes a shipped one")
+    alerts: dict[str, Alert | None] = Field(
+        {}, description="Alerts that make numbers abnormal, by a name of yours; null removes a shipped one"
+    )
     calendar: Calendar | None = None
 
 
@@ -52,31 +57,49 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     """Files in layers, later ones over earlier ones, each with the metric names that its signals may use."""
     signals: dict[str, Signal] = {}
     limits: dict[str, Limit] = {}
+    alerts: dict[str, Alert] = {}
     calendar = Calendar()
     for files, inventory in layers:
         _unique(files)
         for path, (file, root) in files.items():
             for name, signal in file.signals.items():
                 if signal is not None:
-                    _exposed(signal, inventory, path, _line(root, ("signals", name)))
+                    _exposed(signal, inventory, path, line_of(root, ("signals", name)))
                 _put(signals, name, signal)
             for name, limit in file.limits.items():
                 _put(limits, name, limit)
+            for name, alert in file.alerts.items():
+                _put(alerts, name, alert)
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
         if limit.signal not in signals:
-            line = _line(root, ("limits", name, "signal"))
+            line = line_of(root, ("limits", name, "signal"))
             raise CatalogueError(f"{path}:{line}: the limit {name} is for a signal {limit.signal!r} that is not there")
         strange = sorted(limit.where.keys() - {*signals[limit.signal].by})
         if strange:
-            line = _line(root, ("limits", name, "where", strange[0]))
+            line = line_of(root, ("limits", name, "where", strange[0]))
             raise CatalogueError(
                 f"{path}:{line}: the limit {name} is for series with the label {strange[0]}, which {limit.signal} "
                 f"does not keep; it keeps {', '.join(signals[limit.signal].by) or 'none'} (see its by:)"
             )
     limits = {name: limit for name, limit in limits.items() if limit.signal in signals}
+    _concerned(layers[-1][0], signals)
     inventory = frozenset[str]().union(*(names for _, names in layers))
-    return Catalogue(signals=signals, limits=limits, calendar=calendar, inventory=inventory)
+    return Catalogue(signals=signals, limits=limits, alerts=alerts, calendar=calendar, inventory=inventory)
+
+
+def _concerned(files: Mapping[Path, tuple[_File, yaml.Node]], signals: Mapping[str, Signal]) -> None:
+    """Refuses an alert of these files that is said to concern what is not there."""
+    areas = {signal.area for signal in signals.values()}
+    for path, (file, root) in files.items():
+        for name, alert in file.alerts.items():
+            for key, known in (("signals", {*signals}), ("areas", areas)):
+                strange = sorted({*getattr(alert, key, ())} - known)
+                if strange:
+                    line = line_of(root, ("alerts", name, key))
+                    raise CatalogueError(
+                        f"{path}:{line}: the alert {name} is about {key} {strange[0]!r}, which are not there"
+                    )
 
 
 def _limits_of(files: Mapping[Path, tuple[_File, yaml.Node]]) -> Iterator[tuple[Path, str, Limit, yaml.Node]]:
@@ -147,7 +170,7 @@ def add(folder: Path, name: str, entry: Mapping[str, object]) -> Path:
 
 def _inserted(text: str, entry: Mapping[str, object]) -> str:
     """The text with an entry put first under its `signals:` key, so that comments elsewhere stay."""
-    root = yaml.compose(text, Loader=_LOADER)
+    root = yaml.compose(text, Loader=yaml_file.LOADER)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     key, below = next(((key, value) for key, value in pairs if key.value == "signals"), (None, None))
     body = yaml.safe_dump(dict(entry), sort_keys=False, allow_unicode=True, width=100).splitlines()
@@ -165,27 +188,24 @@ def _inserted(text: str, entry: Mapping[str, object]) -> str:
 def _files(folder: Path) -> dict[Path, tuple[_File, yaml.Node]]:
     if not folder.is_dir():
         raise CatalogueError(f"the catalogue folder {folder} is not there; make it or correct the setting catalogue")
-    paths = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if path.name != INVENTORY]
+    paths = [
+        path
+        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+        if path.name not in (INVENTORY, INCIDENTS)
+    ]
     return {path: _read(path) for path in paths}
 
 
 def _read(path: Path) -> tuple[_File, yaml.Node]:
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error)
-        raise CatalogueError(f"{path}:{mark.line + 1 if mark else 1}: this is not YAML: {what}") from error
-    if not isinstance(root, yaml.MappingNode):
-        raise CatalogueError(f"{path}:1: a catalogue file has the keys signals, limits, calendar")
-    _no_twins(root, path)
-    data = _data(path)
-    for key in ("signals", "limits"):
+    root, data = yaml_file.read(path, keys=tuple(_File.model_fields))
+    for key in _NAMED:
         if not isinstance(data.get(key) or {}, dict):
-            raise CatalogueError(f"{path}:{_line(root, (key,))}: {key}: write names with their keys below, not a list")
+            raise CatalogueError(
+                f"{path}:{line_of(root, (key,))}: {key}: write names with their keys below, not a list"
+            )
         for name, entry in (data.get(key) or {}).items():
             if not _NAME.fullmatch(str(name)):
-                line = _line(root, (key, str(name)))
+                line = line_of(root, (key, str(name)))
                 raise CatalogueError(f"{path}:{line}: {name!r} is not a name; use small letters, digits and _")
             if isinstance(entry, dict):
                 entry["name"] = str(name)
@@ -193,69 +213,16 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
     try:
         return _File.model_validate(data), root
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        first = next(
-            (one for one in found if one["type"] == "extra_forbidden"), found[0]
-        )  # a typo, before what it lacks
-        where = tuple(str(part) for part in first["loc"])
-        raise CatalogueError(f"{path}:{_line(root, where)}: {_sentence(first, where)}") from error
-
-
-def _data(path: Path) -> Any:  # noqa: ANN401 - YAML holds anything
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader, C where there is one
-    except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-02-30 is a ValueError
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error)
-        where = f"{path}:{mark.line + 1}" if mark else f"{path}:1"
-        raise CatalogueError(f"{where}: this cannot be read: {what}") from error
-
-
-def _sentence(first: ErrorDetails, where: tuple[str, ...]) -> str:
-    spot = ".".join(part for part in where if part not in ("Signal", "Limit"))
-    if first["type"] == "extra_forbidden":
-        return f"{spot}: there is no such key"
-    if first["type"] == "missing":
-        return f"{spot}: this key is missing"
-    cause = first.get("ctx", {}).get("error")
-    return f"{spot}: {cause or first['msg']}"
-
-
-def _no_twins(node: yaml.Node, path: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise CatalogueError(f"{path}:{key.start_mark.line + 1}: a key is one word, not a list")
-            if key.value in seen:
-                raise CatalogueError(f"{path}:{key.start_mark.line + 1}: the key {key.value!r} is here twice")
-            seen.add(key.value)
-            _no_twins(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _no_twins(value, path)
-
-
-def _line(node: yaml.Node, where: tuple[str, ...]) -> int:
-    """The line of a place in the file, as near as the file has it."""
-    line = node.start_mark.line + 1
-    for part in where:
-        if not isinstance(node, yaml.MappingNode):
-            break
-        found = [(key, value) for key, value in node.value if key.value == part]
-        if not found:
-            continue
-        line, node = found[0][0].start_mark.line + 1, found[0][1]
-    return int(line)
+        raise yaml_file.wrong(error, path, root) from error
 
 
 def _unique(files: Mapping[Path, tuple[_File, yaml.Node]]) -> None:
     homes: dict[tuple[str, str], Path] = {}
     for path, (file, root) in files.items():
-        for key, names in (("signals", file.signals), ("limits", file.limits)):
-            for name in names:
+        for key in _NAMED:
+            for name in getattr(file, key):
                 if (key, name) in homes:
-                    line = _line(root, (key, name))
+                    line = line_of(root, (key, name))
                     raise CatalogueError(f"{path}:{line}: {name!r} is in {homes[key, name].name} already")
                 homes[key, name] = path
 
@@ -287,7 +254,7 @@ def _inventory(path: Path) -> frozenset[str]:
     """Metric names that give samples, histograms with their suffixes; empty without an inventory."""
     if not path.exists():
         return frozenset()
-    data = _data(path)
+    data = yaml_file.data(path)
     names: set[str] = set()
     for metric in _metrics(data):
         if metric.get("emission") not in ("never",):

@@ -29,6 +29,7 @@ def findings(outlook: Outlook, catalogue: Catalogue) -> pd.DataFrame:
             *(_limit(one, catalogue, tz) for one in outlook.passages),
             *(_growth(one) for one in outlook.volumes),
             *_lacks(outlook, tz),
+            *(Finding(question=QUESTION, signal="", kind="data", sentence=note) for note in outlook.mask_notes),
         ]
     )
 

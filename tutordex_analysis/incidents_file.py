@@ -1,0 +1,131 @@
+"""Masks made by hand: a YAML file of incidents, each with its reason and the day on which it is looked at again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tutordex_analysis import yaml_file
+from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.errors import CatalogueError, FrameError
+from tutordex_analysis.mask import Mask, Masks
+from tutordex_analysis.moment import Instant, instant
+
+
+def _moment(value: object) -> pd.Timestamp:
+    if not isinstance(value, (str, dt.datetime)):
+        raise CatalogueError(f'{value} has no time of day; write a moment like "2026-03-01T09:00+08:00"')
+    try:
+        return instant(value)
+    except FrameError as error:
+        raise CatalogueError(str(error)) from error
+
+
+def _day_or_moment(value: object) -> dt.date | pd.Timestamp:
+    """A date stays one, since the day's end depends on the zone."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    try:
+        return dt.date.fromisoformat(str(value))
+    except ValueError:
+        return _moment(value)
+
+
+class Incident(BaseModel):
+    """One entry of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: Annotated[Any, AfterValidator(_moment)] = Field(alias="from")
+    end: Annotated[Any, AfterValidator(_moment)] = Field(alias="to")
+    signals: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    reason: str = Field(min_length=1)
+    expires: Annotated[Any, AfterValidator(_day_or_moment)]
+
+    @model_validator(mode="after")
+    def _order(self) -> Incident:
+        if self.end <= self.start:
+            raise CatalogueError(f"it ends at {self.end:%Y-%m-%d %H:%M} UTC, which is not after its start")
+        return self
+
+    def mask(self, catalogue: Catalogue) -> Mask:
+        """The mask; a day on which it expires counts to its end in the catalogue's zone."""
+        expires = self.expires
+        if not isinstance(expires, pd.Timestamp):
+            midnight = pd.Timestamp(expires).tz_localize(catalogue.calendar.timezone) + pd.DateOffset(days=1)
+            expires = pd.Timestamp(midnight)
+        signals = catalogue.concerned(self.signals, self.areas)
+        return Mask(
+            start=self.start, end=self.end, reason=self.reason, origin="incident", signals=signals, expires=expires
+        )
+
+
+class _File(BaseModel):
+    """The file: one list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    incidents: list[Incident]
+
+
+def load(path: Path, catalogue: Catalogue, *, at: Instant) -> Masks:
+    """The masks of an incidents file that apply at a moment, and a note for each that has expired.
+
+    Args:
+        path: The file.
+        catalogue: Its signals, areas and zone.
+        at: The moment; a mask applies before it expires.
+
+    Raises:
+        CatalogueError: The file is not there, or the first thing that is wrong, with file and line.
+    """
+    moment = instant(at)
+    masks, notes = [], []
+    for incident in _incidents(path, catalogue):
+        mask = incident.mask(catalogue)
+        if mask.expires is not None and mask.expires <= moment:
+            notes.append(_expired(mask, path, catalogue.calendar.timezone))
+        else:
+            masks.append(mask)
+    return Masks(masks=tuple(masks), notes=tuple(notes))
+
+
+def _incidents(path: Path, catalogue: Catalogue) -> list[Incident]:
+    if not path.is_file():
+        raise CatalogueError(f"the incidents file {path} is not there; make it or correct the setting incidents")
+    root, data = yaml_file.read(path, keys=("incidents",))
+    data["incidents"] = data.get("incidents") or []
+    try:
+        found = _File.model_validate(data).incidents
+    except ValidationError as error:
+        raise yaml_file.wrong(error, path, root) from error
+    areas = {signal.area for signal in catalogue.signals.values()}
+    for i, one in enumerate(found):
+        _known(one.signals, {*catalogue.signals}, "signals", path, root, i)
+        _known(one.areas, areas, "areas", path, root, i)
+    return found
+
+
+def _known(names: tuple[str, ...], known: set[str], key: str, path: Path, root: yaml.Node, place: int) -> None:
+    strange = [name for name in names if name not in known]
+    if strange:
+        close = difflib.get_close_matches(strange[0], sorted(known), n=1)
+        hint = f"did you mean {close[0]}?" if close else "see: tutordex-analysis catalogue list"
+        line = yaml_file.line_of(root, ("incidents", str(place), key))
+        raise CatalogueError(f"{path}:{line}: there is no {key.removesuffix('s')} {strange[0]!r}; {hint}")
+
+
+def _expired(mask: Mask, path: Path, tz: str) -> str:
+    first = mask.start.tz_convert(tz)
+    last = ((mask.expires or mask.end) - pd.Timedelta("1ms")).tz_convert(tz)
+    return (
+        f'The mask of the incident of {first:%Y-%m-%d %H:%M} ("{mask.reason}") held until {last:%Y-%m-%d} and '
+        f"no longer applies: forecasts learn from that time again. Give it a new day in {path.name}, or take it out."
+    )

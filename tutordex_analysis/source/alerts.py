@@ -1,0 +1,71 @@
+"""Alerts that fired, as masks of the signals whose numbers they make abnormal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from tutordex_analysis import frame as frames
+from tutordex_analysis import promql
+from tutordex_analysis.catalogue import Catalogue, Part
+from tutordex_analysis.errors import NotHeld, SourceError
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.mask import Mask, Masks, Window, union
+from tutordex_analysis.source import reading
+from tutordex_analysis.source.archive import ArchiveSource
+from tutordex_analysis.source.prometheus import PrometheusSource
+from tutordex_analysis.source.through import ThroughSource
+
+NAME = "alerts"  # what `pull` calls the part below
+FIRING = Part(
+    'max_over_time(ALERTS{alertstate="firing"}[$step])'
+)  # at t: whether it fired at any time in (t - step, t]
+
+
+def fired(source: PrometheusSource | ArchiveSource | ThroughSource, time_range: TimeRange) -> Masks:
+    """A mask for each stretch in which an alert of the source's catalogue fired; a note where that cannot be told."""
+    known = source.catalogue
+    if not known.alerts:
+        return Masks()
+    try:
+        return Masks(masks=tuple(_masks(_firing(source, time_range), known)))
+    except NotHeld:
+        why = f"the archive {source.uri} was pulled without them; `tutordex-analysis pull` keeps them from its next run on"
+    except SourceError as error:
+        why = str(error)
+    return Masks(notes=(f"Nothing is left out because of alerts that fired: {why}.",))
+
+
+def _firing(source: PrometheusSource | ArchiveSource | ThroughSource, time_range: TimeRange) -> pd.DataFrame:
+    """Alerts on the grid of the step at which they are kept; 1 where one fired, NaN elsewhere."""
+    if isinstance(source, ArchiveSource):
+        step = source.base_step(FIRING, time_range)
+    else:
+        step = reading.base_step(time_range.step)
+    early = time_range.step - step
+    return source.fetch(FIRING, TimeRange(time_range.start - early, time_range.end - early, step))
+
+
+def _masks(firing: pd.DataFrame, catalogue: Catalogue) -> Iterator[Mask]:
+    if firing.empty:
+        return
+    ids, grid, values = frames.matrix(firing)
+    labels = frames.labels(firing)
+    step = frames.step_of(firing) if len(grid) > 1 else reading.BASE_STEP
+    for alert in catalogue.alerts.values():
+        signals = catalogue.concerned(alert.signals, alert.areas)
+        asked = promql.matchers(alert.alert)
+        rows = [i for i, one in enumerate(ids) if all(m.fits(str(labels.loc[one].get(m.label, ""))) for m in asked)]
+        for start, end in union(window for row in rows for window in _runs(values[row], grid, step)):
+            if signals:
+                yield Mask(start=start, end=end, reason=f"{alert.alert} fired", origin="alert", signals=signals)
+
+
+def _runs(values: frames.Floats, grid: pd.DatetimeIndex, step: pd.Timedelta) -> Iterator[Window]:
+    """The stretches of one series in which it has a value; a value at t speaks of (t - step, t]."""
+    there = np.concatenate([[False], ~np.isnan(values), [False]])
+    edges = np.flatnonzero(there[1:] != there[:-1]).reshape(-1, 2)
+    for first, after in edges:
+        yield pd.Timestamp(grid[first]) - step, pd.Timestamp(grid[after - 1])
