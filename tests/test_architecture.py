@@ -35,6 +35,7 @@ NEIGHBOURS = {
     ("catalogue", "catalogue_file"),  # inside its `load` only
     ("catalogue_file", "catalogue"),
     ("incidents_file", "catalogue"),
+    ("incidents_file", "settings"),
     ("weekly", "notebook"),
 }
 

@@ -20,7 +20,7 @@ from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
-INCIDENTS = "incidents.yaml"  # masks made by hand; see incidents_file
+_OTHERS = (INVENTORY, "incidents.yaml")  # files of the folder that hold no signals; see incidents_file
 _NAMED = ("signals", "limits", "alerts")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
@@ -188,11 +188,7 @@ def _inserted(text: str, entry: Mapping[str, object]) -> str:
 def _files(folder: Path) -> dict[Path, tuple[_File, yaml.Node]]:
     if not folder.is_dir():
         raise CatalogueError(f"the catalogue folder {folder} is not there; make it or correct the setting catalogue")
-    paths = [
-        path
-        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-        if path.name not in (INVENTORY, INCIDENTS)
-    ]
+    paths = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if path.name not in _OTHERS]
     return {path: _read(path) for path in paths}
 
 

@@ -65,6 +65,7 @@ def pull(
     from tutordex_analysis.source import alerts
     from tutordex_analysis.source import pull as pulling
     from tutordex_analysis.source.connect import server_of
+    from tutordex_analysis.source.masks import keep_silences
 
     settings = load()
     url = source or settings.prometheus_url
@@ -76,10 +77,11 @@ def pull(
     wanted = signals or [*(name for name, signal in known.signals.items() if signal.parts), alerts.NAME]
     parts = {name: known.signal(name).parts for name in wanted if name != alerts.NAME}
     parts |= {alerts.NAME: (alerts.FIRING,)} if alerts.NAME in wanted else {}
+    folder = (archive or settings.archive) / settings.source_name
     with progress("pulling") as show:
         result = pulling.pull(
             server,
-            (archive or settings.archive) / settings.source_name,
+            folder,
             parts,
             step=step,
             since=since,
@@ -89,6 +91,8 @@ def pull(
             note=note,
         )
     show_table(result.table, as_json=as_json)
+    if alerts.NAME in wanted:
+        keep_silences(folder, server.uri, settings)
     if result.failed:
         fail("some signals could not be pulled; the others were, and the next pull asks for the rest")
 

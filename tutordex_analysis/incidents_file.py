@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import CatalogueError, FrameError
 from tutordex_analysis.mask import Mask, Masks
 from tutordex_analysis.moment import Instant, instant
+from tutordex_analysis.settings import Settings
 
 
 def _moment(value: object) -> pd.Timestamp:
@@ -35,6 +37,9 @@ def _day_or_moment(value: object) -> dt.date | pd.Timestamp:
         return dt.date.fromisoformat(str(value))
     except ValueError:
         return _moment(value)
+
+
+NAME = "incidents.yaml"  # in the catalogue folder
 
 
 class Incident(BaseModel):
@@ -75,29 +80,45 @@ class _File(BaseModel):
     incidents: list[Incident]
 
 
-def load(path: Path, catalogue: Catalogue, *, at: Instant) -> Masks:
-    """The masks of an incidents file that apply at a moment, and a note for each that has expired.
+def beside(folder: Path | None) -> Path | None:
+    """The incidents file of a catalogue folder, None where it has none."""
+    path = folder / NAME if folder is not None else None
+    return path if path is not None and path.is_file() else None
+
+
+def path_of(settings: Settings) -> Path | None:
+    """The file that the settings name, else that of their catalogue folder, None where there is none."""
+    return settings.incidents or beside(settings.catalogue)
+
+
+def applying(masks: Iterable[Mask], path: Path, *, at: Instant, tz: str) -> Masks:
+    """The masks that apply at a moment, and a note for each that has expired by then.
+
+    Args:
+        masks: Of the file.
+        path: The file, for the notes.
+        at: The moment; a mask applies before it expires.
+        tz: Zone of the notes' times.
+    """
+    moment, held, notes = instant(at), [], []
+    for mask in masks:
+        if mask.expires is not None and mask.expires <= moment:
+            notes.append(_expired(mask, path, tz))
+        else:
+            held.append(mask)
+    return Masks(masks=tuple(held), notes=tuple(notes))
+
+
+def read(path: Path, catalogue: Catalogue) -> tuple[Mask, ...]:
+    """Every mask of an incidents file, also those that have expired.
 
     Args:
         path: The file.
         catalogue: Its signals, areas and zone.
-        at: The moment; a mask applies before it expires.
 
     Raises:
         CatalogueError: The file is not there, or the first thing that is wrong, with file and line.
     """
-    moment = instant(at)
-    masks, notes = [], []
-    for incident in _incidents(path, catalogue):
-        mask = incident.mask(catalogue)
-        if mask.expires is not None and mask.expires <= moment:
-            notes.append(_expired(mask, path, catalogue.calendar.timezone))
-        else:
-            masks.append(mask)
-    return Masks(masks=tuple(masks), notes=tuple(notes))
-
-
-def _incidents(path: Path, catalogue: Catalogue) -> list[Incident]:
     if not path.is_file():
         raise CatalogueError(f"the incidents file {path} is not there; make it or correct the setting incidents")
     root, data = yaml_file.read(path, keys=("incidents",))
@@ -110,7 +131,7 @@ def _incidents(path: Path, catalogue: Catalogue) -> list[Incident]:
     for i, one in enumerate(found):
         _known(one.signals, {*catalogue.signals}, "signals", path, root, i)
         _known(one.areas, areas, "areas", path, root, i)
-    return found
+    return tuple(one.mask(catalogue) for one in found)
 
 
 def _known(names: tuple[str, ...], known: set[str], key: str, path: Path, root: yaml.Node, place: int) -> None:

@@ -32,7 +32,7 @@ def fired(source: PrometheusSource | ArchiveSource | ThroughSource, time_range: 
     try:
         return Masks(masks=tuple(_masks(_firing(source, time_range), known)))
     except NotHeld:
-        why = f"the archive {source.uri} was pulled without them; `tutordex-analysis pull` keeps them from its next run on"
+        why = f"the archive {source.uri} was pulled without them; the next `tutordex-analysis pull` keeps them"
     except SourceError as error:
         why = str(error)
     return Masks(notes=(f"Nothing is left out because of alerts that fired: {why}.",))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
-from tutordex_analysis import catalogue_file, incidents_file
+from tutordex_analysis import disk, incidents_file
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import Masks
@@ -13,6 +14,8 @@ from tutordex_analysis.source import alerts, silences
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.connect import Source, same_host
 from tutordex_analysis.source.session import Session
+from tutordex_analysis.source.silences import Silence
+from tutordex_analysis.source.through import ThroughSource
 
 
 def read_masks(source: Source, time_range: TimeRange, *, settings: Settings | None = None) -> Masks:
@@ -29,9 +32,8 @@ def read_masks(source: Source, time_range: TimeRange, *, settings: Settings | No
         CatalogueError: The incidents file is wrong, with file and line.
     """
     known = settings or load()
-    found = [_incidents(source, time_range, known), alerts.fired(source, time_range)]
-    if known.alertmanager_url is not None and _is_ours(source, known):
-        found.append(_silences(source, time_range, known, known.alertmanager_url))
+    by_hand = _incidents(source, time_range, known)
+    found = (by_hand, alerts.fired(source, time_range), _silences(source, time_range, known))
     return Masks(
         masks=tuple(sorted((mask for one in found for mask in one.masks), key=lambda mask: (mask.start, mask.end))),
         notes=tuple(note for one in found for note in one.notes),
@@ -39,21 +41,46 @@ def read_masks(source: Source, time_range: TimeRange, *, settings: Settings | No
 
 
 def _incidents(source: Source, time_range: TimeRange, settings: Settings) -> Masks:
-    path = settings.incidents or _beside(settings.catalogue)
-    return incidents_file.load(path, source.catalogue, at=time_range.end) if path is not None else Masks()
+    path = incidents_file.path_of(settings)
+    if path is None:
+        return Masks()
+    known = source.catalogue
+    found = incidents_file.read(path, known)
+    return incidents_file.applying(found, path, at=time_range.end, tz=known.calendar.timezone)
 
 
-def _beside(folder: Path | None) -> Path | None:
-    path = folder / catalogue_file.INCIDENTS if folder is not None else None
-    return path if path is not None and path.is_file() else None
+def _silences(source: Source, time_range: TimeRange, settings: Settings) -> Masks:
+    """Those that the archive keeps and those that the Alertmanager still knows."""
+    archive = source.archive if isinstance(source, ThroughSource) else source
+    known: dict[str, Silence] = {}
+    notes = []
+    asks = []
+    if isinstance(archive, ArchiveSource):
+        asks.append(functools.partial(silences.kept, archive.folder))
+    if settings.alertmanager_url is not None and _is_ours(_url(source), settings):
+        asks.append(functools.partial(_live, settings))
+    for ask in asks:
+        try:
+            known |= {one.key: one for one in ask()}
+        except SourceError as error:
+            notes.append(f"Silences could not be read, and forecasts learn from their times: {error}.")
+    return Masks(masks=tuple(silences.masks(known.values(), source.catalogue, time_range)), notes=tuple(notes))
 
 
-def _silences(source: Source, time_range: TimeRange, settings: Settings, url: str) -> Masks:
-    try:
-        found = silences.read(session_of(url, settings))
-    except SourceError as error:
-        return Masks(notes=(f"Nothing is left out because of silences, for they could not be read: {error}.",))
-    return Masks(masks=tuple(silences.masks(found, source.catalogue, time_range)))
+def keep_silences(folder: Path, url: str, settings: Settings) -> None:
+    """Adds what the Alertmanager of the settings knows to the archive of the server at this URL; part of a pull.
+
+    Raises:
+        SourceError: The Alertmanager did not answer, or what is kept is damaged.
+        NotWritten: It cannot be written.
+    """
+    if settings.alertmanager_url is not None and _is_ours(url, settings):
+        with disk.locked(folder):
+            silences.keep(folder, _live(settings))
+
+
+def _live(settings: Settings) -> tuple[Silence, ...]:
+    return silences.read(session_of(str(settings.alertmanager_url), settings))
 
 
 def session_of(url: str, settings: Settings) -> Session:
@@ -69,7 +96,10 @@ def session_of(url: str, settings: Settings) -> Session:
     )
 
 
-def _is_ours(source: Source, settings: Settings) -> bool:
-    """Whether the source is the stack of the settings: a report on another server knows nothing of our silences."""
-    url = source.manifest.url if isinstance(source, ArchiveSource) else source.uri
+def _url(source: Source) -> str:
+    return source.manifest.url if isinstance(source, ArchiveSource) else source.uri
+
+
+def _is_ours(url: str, settings: Settings) -> bool:
+    """Whether a server is that of the settings: a report on another one knows nothing of our silences."""
     return settings.prometheus_url is None or same_host(url, settings.prometheus_url)

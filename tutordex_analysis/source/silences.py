@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tutordex_analysis import promql
+from tutordex_analysis import disk, promql
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import AnalysisError, SourceError
+from tutordex_analysis.errors import FrameError, SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import Mask
 from tutordex_analysis.moment import instant
 from tutordex_analysis.promql import Matcher
 from tutordex_analysis.source.session import Session
 
+FILE = "silences.json"  # in the archive of a source, in the form of the API
 _ROUTING = frozenset({"severity", "component"})  # labels of every alert of a rule; the others tell alerts of one apart
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, FrameError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +52,52 @@ def read(session: Session) -> tuple[Silence, ...]:
     body = session.fetch("GET", f"{session.address}/api/v2/silences", {})
     try:
         return parsed(json.loads(body))
-    except (ValueError, KeyError, TypeError, AttributeError, AnalysisError) as error:
+    except _UNREADABLE as error:
         raise SourceError(
             f"{session.address} did not answer as Alertmanager does; is the setting alertmanager_url right?"
         ) from error
+
+
+def keep(folder: Path, found: Iterable[Silence]) -> int:
+    """Adds silences to those kept in an archive's folder; one that is known already is as it is now.
+
+    Returns:
+        How many are kept.
+
+    Raises:
+        SourceError: The file is damaged.
+        NotWritten: It cannot be written.
+    """
+    known = {one.key: one for one in [*kept(folder), *found]}
+    entries = [_entry(one) for one in sorted(known.values(), key=lambda one: (one.start, one.end, one.key))]
+    if entries:
+        disk.put(folder / FILE, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+    return len(entries)
+
+
+def kept(folder: Path) -> tuple[Silence, ...]:
+    """The silences that were kept in an archive's folder, none where no pull kept any.
+
+    Raises:
+        SourceError: The file is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return ()
+    try:
+        return parsed(json.loads(path.read_text(encoding="utf-8")))
+    except _UNREADABLE as error:
+        raise SourceError(f"{path} is damaged; put it back from a copy, or move it away and pull again") from error
+
+
+def _entry(one: Silence) -> dict[str, object]:
+    return {
+        "id": one.key,
+        "startsAt": one.start.isoformat(),
+        "endsAt": one.end.isoformat(),
+        "comment": one.comment,
+        "matchers": [{"name": m.label, "value": m.value, "isRegex": m.regex, "isEqual": m.equal} for m in one.matchers],
+    }
 
 
 def parsed(entries: Iterable[Mapping[str, Any]]) -> tuple[Silence, ...]:
