@@ -84,3 +84,8 @@ def first_passage(paths, limit):
                 break
         found.append(at)
     return found
+
+
+def covered(ds, windows, step):
+    """Whether each value, which covers (t - step, t], shares more than an instant with a window."""
+    return [any(min(t, end) > max(t - step, start) for start, end in windows) for t in ds]

@@ -122,9 +122,8 @@ def read(path: Path, catalogue: Catalogue) -> tuple[Mask, ...]:
     if not path.is_file():
         raise CatalogueError(f"the incidents file {path} is not there; make it or correct the setting incidents")
     root, data = yaml_file.read(path, keys=("incidents",))
-    data["incidents"] = data.get("incidents") or []
     try:
-        found = _File.model_validate(data).incidents
+        found = _File.model_validate(data | ({"incidents": []} if data.get("incidents") is None else {})).incidents
     except ValidationError as error:
         raise yaml_file.wrong(error, path, root) from error
     areas = {signal.area for signal in catalogue.signals.values()}

@@ -95,8 +95,11 @@ def _longer(mask: Mask, signal: Signal, step: pd.Timedelta) -> Window:
 def _refusal(signal: Signal, cause: tuple[str, str], share: float) -> str:
     origin, reason = cause
     said = {"incident": f"the incident {reason!r}", "alert": reason, "silence": f"the silence {reason!r}"}[origin]
-    allowed = number_text(100 * MOST[origin])
-    return (
-        f"{signal.title}: {said} would take {number_text(100 * share)} % of the history; more than {allowed} % for one "
-        f"cause or {number_text(100 * MOST_IN_ALL)} % in all is no exception, so nothing of it is left out."
-    )
+    if share > MOST[origin]:
+        too_much = (
+            f"would take {number_text(100 * share)} % of the history; what takes more than "
+            f"{number_text(100 * MOST[origin])} % is no exception"
+        )
+    else:
+        too_much = f"would bring what is left out to more than {number_text(100 * MOST_IN_ALL)} % of the history"
+    return f"{signal.title}: {said} {too_much}, so nothing of it is left out."
