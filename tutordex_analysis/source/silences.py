@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,14 @@ def _entry(one: Silence) -> dict[str, object]:
     }
 
 
-def parsed(entries: Iterable[Mapping[str, Any]]) -> tuple[Silence, ...]:
-    """Silences from the JSON of Alertmanager's API, version 2."""
+def parsed(entries: list[dict[str, Any]]) -> tuple[Silence, ...]:
+    """Silences from the JSON of Alertmanager's API, version 2, in order of time.
+
+    Raises:
+        TypeError: It is no list; other entries than the API's raise KeyError, ValueError and the like.
+    """
+    if not isinstance(entries, list):
+        raise TypeError("silences are a list")
     found = [
         Silence(
             key=str(one["id"]),
