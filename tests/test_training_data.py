@@ -1,6 +1,7 @@
 """What must not move a forecast: releases, restarts, and outages that are masked. Six weeks in a real Prometheus."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.server
 KNOWN = catalogue_file.load()
 NAMES = [name for name, one in KNOWN.signals.items() if one.parts and (one.forecast or KNOWN.limits_of(name))]
 METRICS = {metric for name in NAMES for part in KNOWN.signal(name).parts for metric in promql.metrics(part.at("5m"))}
+MASKED = sorted({name for one in KNOWN.alerts.values() for name in one.signals} & {*NAMES})
 END = pd.Timestamp("2026-11-15T16:00Z")
 DAY = pd.Timedelta("1D")
 DAYS, BUMPS, SEED = 42, 2, 3
@@ -83,11 +85,16 @@ def week(signal, history):
     return ahead["yhat"].sum(), (ahead["q0.9"] - ahead["q0.1"]).mean()
 
 
+@pytest.fixture(scope="module")
+def calm(quiet):
+    """The next week of each signal as the quiet world has it."""
+    return cache(lambda name: week(KNOWN.signal(name), quiet[name]))
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_releases_and_restarts_move_next_weeks_median_by_less_than_one_percent(quiet, restarted, name):
-    signal = KNOWN.signal(name)
+def test_releases_and_restarts_move_next_weeks_median_by_less_than_one_percent(quiet, calm, restarted, name):
     assert not restarted[name].equals(quiet[name]) or quiet[name]["y"].sum() == 0
-    without, with_restarts = (week(signal, one[name])[0] for one in (quiet, restarted))
+    without, with_restarts = calm(name)[0], week(KNOWN.signal(name), restarted[name])[0]
     assert abs(with_restarts - without) <= 0.01 * without
 
 
@@ -103,14 +110,14 @@ def outage(signal, history, start):
 
 
 @pytest.mark.parametrize("back", [3, 10])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_masked_outage_of_six_hours_moves_next_weeks_band_by_less_than_five_percent(quiet, name, back):
+@pytest.mark.parametrize("name", MASKED)
+def test_a_masked_outage_of_six_hours_moves_next_weeks_band_by_less_than_five_percent(quiet, calm, name, back):
     signal, history = KNOWN.signal(name), quiet[name]
     start = END - back * DAY + pd.Timedelta("20h")  # noon in Singapore
     broken = outage(signal, history, start)
     told = Mask(start=start, end=start + pd.Timedelta("6h"), reason="LLMFailureSpike fired", origin="alert")
     found = left_out(signal, broken, [told])
     assert found.masks
-    (median, width), (masked_median, masked_width) = (week(signal, one) for one in (history, found.training))
+    (median, width), (masked_median, masked_width) = calm(name), week(signal, found.training)
     assert abs(masked_width - width) <= 0.05 * width
     assert abs(masked_median - median) <= 0.05 * median
