@@ -1,5 +1,8 @@
 """The incidents file: what is read, what has expired, and what is refused where."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -70,6 +73,18 @@ def test_what_is_wrong_is_refused_with_file_and_line(tmp_path, text, line, match
     with pytest.raises(CatalogueError, match=match) as caught:
         incidents_file.read(path, KNOWN)
     assert str(caught.value).startswith(f"{path}:{line}:")
+
+
+def test_the_guides_examples_load(tmp_path):
+    guide = (Path(__file__).parents[1] / "docs" / "masks.md").read_text(encoding="utf-8")
+    alerts, incidents = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)
+    names = ("orders", "basket_errors")
+    mine = "".join(f"  {one}: {{title: T, area: shop, kind: gauge, unit: ratio, promql: up}}\n" for one in names)
+    written(tmp_path, "signals:\n" + mine + alerts, "alerts.yaml")
+    assert "shop_down" in catalogue_file.load(tmp_path).alerts
+    (mask,) = incidents_file.read(written(tmp_path, incidents), KNOWN)
+    assert mask.concerns("queue_pending")
+    assert not mask.concerns("cpu_used")
 
 
 def test_an_empty_file_has_no_mask(tmp_path):

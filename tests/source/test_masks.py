@@ -11,6 +11,7 @@ from tests.source.fake_prometheus import Reply
 from tutordex_analysis import catalogue_file
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.mask import Masks
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.source import alerts
 from tutordex_analysis.source.archive import ArchiveSource
@@ -129,9 +130,26 @@ def test_an_archive_keeps_alerts_and_one_without_them_says_so(fake, source, tmp_
     held = read_masks(archive, HOURS, settings=Settings())
     assert of(held, "alert") == [(at(5) - pd.Timedelta("5min"), at(6))]
     assert held == read_masks(source, HOURS, settings=Settings())
-    without = read_masks(ArchiveSource(sample(), catalogue=KNOWN), HOURS, settings=Settings())
+    longer = TimeRange(at(-48), HOURS.end, "1h")
+    assert read_masks(archive, longer, settings=Settings()).notes == ()  # as old as all that is kept
+    pull(source, tmp_path / "prod", {"cpu_used": KNOWN.signal("cpu_used").parts}, step="5m", since="9d", now=at(48))
+    assert read_masks(archive, longer, settings=Settings()).masks == held.masks
+    assert read_masks(archive, longer, settings=Settings()).notes == (
+        "Alerts that fired are known since 2026-11-01 only; nothing before is left out because of them.",
+    )
+
+
+def test_an_archive_that_was_pulled_without_alerts_says_so(source, tmp_path):
+    pull(source, tmp_path / "prod", {"cpu_used": KNOWN.signal("cpu_used").parts}, step="1h", since="2d", now=at(48))
+    without = read_masks(ArchiveSource(tmp_path / "prod", catalogue=KNOWN), HOURS, settings=Settings())
     assert without.masks == ()
-    assert "was pulled without them" in without.notes[0]
+    (note,) = without.notes
+    assert "was pulled without them; the next `tutordex-analysis pull` keeps them." in note
+
+
+def test_the_sample_knows_that_no_alert_fired():
+    archive = ArchiveSource(sample(), catalogue=KNOWN)
+    assert read_masks(archive, archive.last("120d"), settings=Settings()) == Masks()
 
 
 def test_silences_are_asked_with_our_credentials_only_where_prometheus_lives(fake, source, manager):
