@@ -163,8 +163,10 @@ def test_silences_are_asked_with_our_credentials_only_where_prometheus_lives(fak
     assert fake.asked[-1][2]["Authorization"] == "Bearer s3cret"
 
 
-def test_a_report_on_another_server_knows_nothing_of_our_silences(source, manager):
-    here = Settings(prometheus_url="http://127.0.0.1:1", alertmanager_url=manager.url)
+def test_a_report_on_another_server_knows_nothing_of_our_silences_and_incidents(source, manager, tmp_path):
+    path = tmp_path / "incidents.yaml"
+    path.write_text("incidents:\n  - {signals: [of_our_stack_only]}\n")
+    here = Settings(prometheus_url="http://127.0.0.1:1", alertmanager_url=manager.url, incidents=path)
     assert read_masks(source, HOURS, settings=here).masks == ()
     assert read_masks(ArchiveSource(sample(), catalogue=KNOWN), HOURS, settings=here).masks == ()
     assert manager.asked == []

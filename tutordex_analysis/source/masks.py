@@ -21,7 +21,8 @@ from tutordex_analysis.source.through import ThroughSource
 def read_masks(source: Source, time_range: TimeRange, *, settings: Settings | None = None) -> Masks:
     """What a forecast from this stretch of history must not learn from.
 
-    What cannot be read, or no longer applies, is a note and no error; only a mistake in the incidents file is one.
+    What cannot be read, or no longer applies, is a note and no error; only a mistake in the incidents file is one. The
+    incidents file and the Alertmanager are those of the server that the settings name, and say nothing of another one.
 
     Args:
         source: Where the history is read.
@@ -42,7 +43,7 @@ def read_masks(source: Source, time_range: TimeRange, *, settings: Settings | No
 
 def _incidents(source: Source, time_range: TimeRange, settings: Settings) -> Masks:
     path = incidents_file.path_of(settings)
-    if path is None:
+    if path is None or not _is_ours(_url(source), settings):
         return Masks()
     known = source.catalogue
     found = incidents_file.read(path, known)
@@ -101,5 +102,5 @@ def _url(source: Source) -> str:
 
 
 def _is_ours(url: str, settings: Settings) -> bool:
-    """Whether a server is that of the settings: a report on another one knows nothing of our silences."""
+    """Whether a server is that of the settings, of which their incidents file and Alertmanager speak."""
     return settings.prometheus_url is None or same_host(url, settings.prometheus_url)
