@@ -104,6 +104,10 @@ def test_joined_windows_are_apart_and_hold_the_same_moments(windows):
     assert [any(start <= moment < end for start, end in joined) for moment in moments[::7]] == inside
 
 
+def test_windows_that_touch_are_one():
+    assert union([window(60, 60), window(0, 60), window(120, 1)]) == (window(0, 121),)
+
+
 def test_nothing_is_masked_in_an_empty_frame_or_without_windows():
     assert masked(frames.empty(["job"]), [window(0, 60)]).empty
     frame = history()
