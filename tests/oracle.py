@@ -89,3 +89,36 @@ def first_passage(paths, limit):
 def covered(ds, windows, step):
     """Whether each value, which covers (t - step, t], shares more than an instant with a window."""
     return [any(min(t, end) > max(t - step, start) for start, end in windows) for t in ds]
+
+
+def single_server(arrivals, services, poll=0.0, batch=1):
+    """Waits of jobs from arrival to start: a server that claims up to `batch`, works them off, and sleeps when idle."""
+    waits, now, next_job = [], 0.0, 0
+    while next_job < len(arrivals):
+        claimed = 0
+        while claimed < batch and next_job + claimed < len(arrivals) and arrivals[next_job + claimed] <= now:
+            claimed += 1
+        if not claimed:
+            if poll:
+                now += poll * max(1, math.ceil((arrivals[next_job] - now) / poll))
+            else:
+                now = arrivals[next_job]
+            continue
+        for job in range(next_job, next_job + claimed):
+            waits.append(now - arrivals[job])
+            now += services[job]
+        next_job += claimed
+    return np.array(waits)
+
+
+def hours_to_level(rates, job_seconds, outage_hours, end, dt=0.005):
+    """Euler's way: nothing is worked off for a while before hour `end` of the week, then all that can be."""
+    backlog, t = 0.0, end - outage_hours
+    while t < end - 1e-9:
+        backlog += rates[math.floor(t + 1e-9) % len(rates)] * 3600 * dt
+        t += dt
+    t = 0.0
+    while backlog > 1e-9:
+        backlog += (rates[int(end + t + 1e-9) % len(rates)] - 1 / job_seconds) * 3600 * dt
+        t += dt
+    return t

@@ -157,6 +157,15 @@ def test_containers_and_certificates_are_known_too(reported, now):
 
 @pytest.mark.server
 @pytest.mark.slow
+def test_where_nobody_described_a_queue_the_page_says_so_in_a_sentence(reported):
+    page = BeautifulSoup((reported / "capacity.html").read_text(), "html.parser").get_text(" ", strip=True)
+    assert page.count("No queue is known here; a catalogue can describe one") == 1
+    assert page.count("Nothing here is known to follow the volume of work") == 1
+    assert "Extraction" not in page
+
+
+@pytest.mark.server
+@pytest.mark.slow
 def test_pseudo_file_systems_never_appear_and_nothing_is_fetched(reported):
     for path in (reported / "capacity.html", reported / "index.html", reported / "findings.json"):
         text = path.read_text()

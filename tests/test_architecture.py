@@ -19,8 +19,8 @@ LONGEST = 320
 LEVELS = (
     {"errors"},
     {"moment", "disk"},
-    {"frame", "promql", "measure", "civil", "yaml_file"},
-    {"mask"},
+    {"frame", "promql", "measure", "civil", "spec", "yaml_file"},
+    {"limit", "mask"},
     {"catalogue", "catalogue_file", "settings", "incidents_file"},
     {"source", "model"},
     {"question", "sink"},

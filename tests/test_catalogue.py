@@ -75,6 +75,25 @@ def test_parts_fill_in_the_step_and_are_shared_between_signals():
         ("- a\n", 1, "has the keys"),
         ("limits:\n  l: {signal: nothing, hard: 1, owner: me, runbook: r}\n", 2, "'nothing' that is not there"),
         ("limits:\n  l: {signal: cpu_used, soft: 2, hard: 1, owner: me, runbook: r}\n", 2, "soft"),
+        (
+            "limits:\n  l: {signal: cpu_used, hard: 1, physical: 1, owner: me, runbook: r}\n",
+            2,
+            "hard .1. must come before",
+        ),
+        (
+            "limits:\n  l: {signal: cpu_used, hard: 1, physical: 2, direction: below, owner: me, runbook: r}\n",
+            2,
+            "below",
+        ),
+        ("limits:\n  l: {signal: cpu_used, hard: 1, scaling: years, owner: me, runbook: r}\n", 2, "'weeks'"),
+        ("queues:\n  q: {title: Q, jobs: jobs_done, busy: nothing}\n", 2, "'nothing' that is not there"),
+        (
+            "queues:\n  q: {title: Q, jobs: cpu_used, busy: worker_busy}\n",
+            2,
+            "count without by:, which cpu_used is not",
+        ),
+        ("queues:\n  q: {title: Q, jobs: jobs_done, busy: worker_busy, times: jobs_done}\n", 2, "a count by le, which"),
+        ("queues:\n  q: {title: Q, jobs: jobs_done, busy: worker_busy, poll: soon}\n", 2, "duration"),
         ("calendar:\n  timezone: Asia/Singapura\n", 2, "time zone"),
         ("alerts:\n  a: {alert: Down, signals: [post_seen]}\n", 2, "the alert a is about signals 'post_seen'"),
         ("alerts:\n  a:\n    alert: Down\n    areas: [moon]\n", 4, "about areas 'moon', which are not there"),
@@ -202,8 +221,16 @@ def test_a_foreign_server_is_recognised_by_its_exporters():
 
 def test_limits_come_in_the_order_in_which_they_are_met():
     limit = catalogue_file.load().limits["disk"]
-    assert list(limit.values) == ["soft", "hard"]
+    assert list(limit.values) == ["soft", "hard", "physical"]
     assert pd.Series(limit.values).is_monotonic_increasing
+
+
+def test_the_shipped_queue_is_told_by_its_signals_and_goes_with_them(tmp_path):
+    queue = catalogue_file.load().queues["extraction"]
+    assert queue.signals == {"jobs": "jobs_done", "busy": "worker_busy", "times": "jobs_by_time"}
+    assert catalogue_file.load(written(tmp_path, "signals:\n  worker_busy: null\n")).queues == {}
+    assert catalogue_file.load(written(tmp_path, "queues:\n  extraction: null\n")).queues == {}
+    assert "worker_busy" in catalogue_file.load(tmp_path).signals
 
 
 PLAIN = "shipped: false\nsignals:\n" + GAUGE

@@ -99,7 +99,7 @@ def test_tables_are_also_json(run):
     code, out, _ = run("catalogue", "list", "--json")
     assert code == 0
     rows = {row["signal"]: row for row in json.loads(out)}
-    assert rows["cpu_used"]["limits"] == "soft 0.8, hard 0.95"
+    assert rows["cpu_used"]["limits"] == "soft 0.8, hard 0.95, physical 1"
 
 
 def test_doctor_looks_at_the_sample(run):
@@ -113,7 +113,7 @@ def test_catalogue_add_and_schema(run, here):
     code, out, _ = run("catalogue", "add", "mine", "heat", "--title", "Heat", "--unit", "celsius", "--promql", "max(t)")
     assert code == 0
     assert 'catalogue = "mine"' in out
-    assert run("catalogue", "check", "mine")[1].startswith("54 signals")
+    assert run("catalogue", "check", "mine")[1].startswith("55 signals")
     (here / "mine" / "incidents.yaml").write_text(
         "incidents:\n- {from: 2026-03-01T00:00Z, to: 2026-03-02T00:00Z, areas: [other], reason: x, expires: 2026-04-01}"
     )

@@ -98,10 +98,32 @@ def test_capacity_shows_each_resource_and_volume_as_a_figure_that_says_what_it_s
 @pytest.mark.slow
 def test_capacity_shows_the_dates_the_growth_and_how_we_know(capacity):
     by_head = {rows[0][0]: rows for rows in tables(capacity)}
-    assert {"Resource", "Volume", "Signal"} <= set(by_head)
-    assert len(by_head["Resource"]) >= 8
-    assert all(len(row) == len(by_head["Resource"][0]) for row in by_head["Resource"])
+    assert {"Resource", "Volume", "Signal", "", "What", "Outage"} <= set(by_head)
+    assert all(len(row) == len(rows[0]) for rows in by_head.values() for row in rows)
     assert all(re.search(r"[+−]?\d+ %", row[3]) for row in by_head["Volume"][1:])
+    ranking, every, labels = (rows for rows in tables(capacity) if rows[0][0] == "Resource")
+    assert 6 <= len(ranking) - 1 <= 10
+    assert len({row[0] for row in ranking[1:]}) == len(ranking) - 1 == len(labels) - 1
+    assert [float(re.search(r"\d+", row[1])[0]) for row in ranking[1:]] == sorted(
+        (float(re.search(r"\d+", row[1])[0]) for row in ranking[1:]), reverse=True
+    )
+    assert len(every) - 1 >= 6
+
+
+@pytest.mark.slow
+def test_capacity_tells_the_queue_and_what_more_work_would_do(capacity):
+    by_head = {rows[0][0]: rows for rows in tables(capacity)}
+    facts = dict(by_head[""][1:])
+    assert re.fullmatch(r"\d+\.\d s", facts["Mean wait before a job starts"])
+    assert re.fullmatch(r"[\d.]+ % \((Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d:00\)", facts["Busy in its busiest hour"])
+    assert [row[0] for row in by_head["Outage"][1:]] == ["1 h", "6 h", "24 h", "72 h"]
+    assert by_head["What"][0] == ["What", "Today's work", "2 times the work"]
+    assert any(row[0].startswith("Disk in use (/data)") for row in by_head["What"])
+    alts = [picture["alt"] for picture in BeautifulSoup(body(capacity), "html.parser").find_all("img")]
+    assert any(alt.startswith("Heat map of Extraction: share of the time busy") for alt in alts)
+    assert any(alt.startswith("Forecast chart of Extraction: share of the time busy, busiest hour") for alt in alts)
+    sentences = answer_of(capacity, name="capacity").findings["sentence"]
+    assert sentences.str.contains(r"Extraction is busy [\d.]+ % of the time, [\d.]+ % in its busiest hour").any()
 
 
 @pytest.mark.slow

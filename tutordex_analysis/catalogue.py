@@ -15,13 +15,15 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tutordex_analysis import promql
 from tutordex_analysis.civil import Calendar
-from tutordex_analysis.errors import CatalogueError, FrameError
+from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
 from tutordex_analysis.moment import Span, duration, duration_text
+from tutordex_analysis.spec import Duration, Spec
 
 COUNTED = (  # nouns of things that are counted
     *("posts", "assignments", "jobs", "requests", "messages", "operations", "attempts", "failures", "errors", "events"),
@@ -56,12 +58,6 @@ class Part:
         return hashlib.sha256(self.at(step).encode()).hexdigest()[:12]
 
 
-class _Spec(BaseModel):
-    """Frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 def _query(text: str) -> str:
     promql.check(Part(text).at("5m"))
     return text
@@ -79,21 +75,13 @@ def _unit(text: str) -> str:
     return text
 
 
-def _span(text: str) -> str:
-    try:
-        return duration_text(text)
-    except FrameError as error:
-        raise CatalogueError(str(error)) from error
-
-
 Promql = Annotated[str, AfterValidator(_query)]
 Selector = Annotated[str, AfterValidator(_selector)]
 Unit = Annotated[str, AfterValidator(_unit), Field(json_schema_extra={"enum": sorted(UNITS)})]
-Duration = Annotated[str, AfterValidator(_span), Field(json_schema_extra={"pattern": r"^(\d+(ms|[smhdwy]))+$"})]
 Combine = Literal["sum", "mean", "max", "min"]
 
 
-class Term(_Spec):
+class Term(Spec):
     """One quantity: raw counters (added up), or a gauge."""
 
     counter: Selector | tuple[Selector, ...] | None = Field(None, description="Raw counters; several are added up")
@@ -111,7 +99,7 @@ class Term(_Spec):
         return (self.counter,) if isinstance(self.counter, str) else self.counter or ()
 
 
-class Signal(_Spec):
+class Signal(Spec):
     """One thing worth forecasting, watching or comparing, and what it is made of.
 
     `count` needs `counter`; `gauge` needs `metric` with `combine`, or `promql`; `ratio` needs `numerator` and
@@ -144,6 +132,9 @@ class Signal(_Spec):
     upper: float | None = None
     seasons: tuple[Duration, ...] = ("1d", "7d")
     bad: Literal["up", "down", "both", "none"] = "none"
+    follows_work: Literal["level", "growth"] | None = Field(
+        None, description="Twice the work is twice its level (busy), or twice its growth a day (a disk)"
+    )
     forecast: bool = Field(False, description="publish hands its forecast back as metrics; one with a limit always is")
     replaces: dict[str, str] = Field({}, description="Query text of today → digest of the one it took the place of")
 
@@ -225,30 +216,6 @@ class Signal(_Spec):
         return {suffix: f"{name}_{suffix}{brace}{rest}" for suffix in wanted}
 
 
-class Limit(_Spec):
-    """Where a signal must not go: soft needs a plan, hard is an outage; only where there is one, with its owner."""
-
-    name: str = Field("", exclude=True, description="Filled in from the key")
-    signal: str
-    soft: float | None = None
-    hard: float
-    direction: Literal["above", "below"] = "above"
-    owner: str
-    runbook: str
-    where: dict[str, str] = Field({}, description="Only for series with these labels")
-
-    @model_validator(mode="after")
-    def _order(self) -> Limit:
-        if self.soft is not None and (self.soft >= self.hard) == (self.direction == "above"):
-            raise CatalogueError(f"soft ({self.soft:g}) must come before hard ({self.hard:g}) going {self.direction}")
-        return self
-
-    @property
-    def values(self) -> dict[str, float]:
-        """The limits by name, the first to be met first."""
-        return {name: value for name, value in (("soft", self.soft), ("hard", self.hard)) if value is not None}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
     """Everything that is known of the monitored stack.
@@ -256,6 +223,7 @@ class Catalogue:
     Attributes:
         signals: By name.
         limits: By name.
+        queues: By name.
         alerts: By name; while one fires, the numbers of its signals are not normal.
         calendar: Civil time of the stack.
         inventory: Metric names that the stack exposes; empty where nobody said.
@@ -263,6 +231,7 @@ class Catalogue:
 
     signals: Mapping[str, Signal]
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    queues: Mapping[str, Queue] = field(default_factory=dict)
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     calendar: Calendar = field(default_factory=Calendar)
     inventory: frozenset[str] = frozenset()

@@ -12,16 +12,17 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tutordex_analysis import promql, yaml_file
-from tutordex_analysis.catalogue import Catalogue, Limit, Signal
+from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
 from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
 _OTHERS = (INVENTORY, "incidents.yaml")  # files of the folder that hold no signals; see incidents_file
-_NAMED = ("signals", "limits", "alerts")
+_NAMED = ("signals", "limits", "queues", "alerts")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
 
@@ -34,6 +35,7 @@ class _File(BaseModel):
     shipped: bool = Field(True, description="false: the shipped signals are left out, only this folder counts")
     signals: dict[str, Signal | None] = Field({}, description="Signals by name; null removes a shipped one")
     limits: dict[str, Limit | None] = Field({}, description="Limits by name; null removes a shipped one")
+    queues: dict[str, Queue | None] = Field({}, description="Queues by name; null removes a shipped one")
     alerts: dict[str, Alert | None] = Field(
         {}, description="Alerts that make numbers abnormal, by a name of yours; null removes a shipped one"
     )
@@ -57,6 +59,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     """Files in layers, later ones over earlier ones, each with the metric names that its signals may use."""
     signals: dict[str, Signal] = {}
     limits: dict[str, Limit] = {}
+    queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
     calendar = Calendar()
     for files, inventory in layers:
@@ -68,6 +71,8 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
                 _put(signals, name, signal)
             for name, limit in file.limits.items():
                 _put(limits, name, limit)
+            for name, queue in file.queues.items():
+                _put(queues, name, queue)
             for name, alert in file.alerts.items():
                 _put(alerts, name, alert)
             calendar = file.calendar or calendar
@@ -82,10 +87,17 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
                 f"{path}:{line}: the limit {name} is for series with the label {strange[0]}, which {limit.signal} "
                 f"does not keep; it keeps {', '.join(signals[limit.signal].by) or 'none'} (see its by:)"
             )
+    for path, (file, root) in layers[-1][0].items():
+        for queue in file.queues.values():
+            if queue is not None:
+                _told(queue, signals, path, root)
     limits = {name: limit for name, limit in limits.items() if limit.signal in signals}
+    queues = {name: queue for name, queue in queues.items() if signals.keys() >= {*queue.signals.values()}}
     _concerned(layers[-1][0], signals)
     inventory = frozenset[str]().union(*(names for _, names in layers))
-    return Catalogue(signals=signals, limits=limits, alerts=alerts, calendar=calendar, inventory=inventory)
+    return Catalogue(
+        signals=signals, limits=limits, queues=queues, alerts=alerts, calendar=calendar, inventory=inventory
+    )
 
 
 def _concerned(files: Mapping[Path, tuple[_File, yaml.Node]], signals: Mapping[str, Signal]) -> None:
@@ -100,6 +112,18 @@ def _concerned(files: Mapping[Path, tuple[_File, yaml.Node]], signals: Mapping[s
                     raise CatalogueError(
                         f"{path}:{line}: the alert {name} is about {key} {strange[0]!r}, which are not there"
                     )
+
+
+def _told(queue: Queue, signals: Mapping[str, Signal], path: Path, root: yaml.Node) -> None:
+    """Refuses a queue whose signals are not there, or are of a kind that cannot tell what they should."""
+    wanted = {"jobs": ("count", ()), "busy": ("ratio", ()), "times": ("count", ("le",))}
+    for key, name in queue.signals.items():
+        line, (kind, by) = line_of(root, ("queues", queue.name, key)), wanted[key]
+        if name not in signals:
+            raise CatalogueError(f"{path}:{line}: the queue {queue.name} needs a signal {name!r} that is not there")
+        if (signals[name].kind, signals[name].by) != (kind, by):
+            labels = f"by {', '.join(by)}" if by else "without by:"
+            raise CatalogueError(f"{path}:{line}: {key} of a queue is a {kind} {labels}, which {name} is not")
 
 
 def _limits_of(files: Mapping[Path, tuple[_File, yaml.Node]]) -> Iterator[tuple[Path, str, Limit, yaml.Node]]:

@@ -10,7 +10,7 @@ from tutordex_analysis import catalogue_file
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import NotEnoughData, NotHeld, SourceError
 from tutordex_analysis.frame import TimeRange
-from tutordex_analysis.question import capacity, capacity_findings, finding, resource, sufficiency
+from tutordex_analysis.question import capacity, capacity_findings, finding, resource, sufficiency, tamland
 
 CATALOGUE = catalogue_file.load()
 END = "2026-11-15T16:00Z"
@@ -74,7 +74,7 @@ def test_weekly_clean_ups_and_a_growing_climb_do_not_hide_where_a_disk_is_going(
 def test_a_resource_far_from_its_limit_is_said_to_stay_away_from_it():
     got = outlook(cpu_used=cpu)
     assert all(one.probability < capacity_findings.LIKELY for one in got.passages)
-    assert capacity_findings.headline(got, CATALOGUE) == "No limit is likely to be reached within 60 days (2 checked)."
+    assert capacity_findings.headline(got, CATALOGUE) == "No limit is likely to be reached within 60 days (3 checked)."
     rows = capacity_findings.findings(got, CATALOGUE)
     assert rows["sentence"].str.contains("CPU in use stays below 80 % for 60 days").any()
     assert (rows.loc[rows["signal"] == "cpu_used", "action"] == "").all()
@@ -82,8 +82,8 @@ def test_a_resource_far_from_its_limit_is_said_to_stay_away_from_it():
 
 def test_a_resource_past_its_limit_says_so_with_its_value():
     got = outlook(disk_used=disk(0.95, 0.0001))
-    assert {round(one.probability, 2) for one in got.passages} == {1.0}
-    assert "is at or above 80 % now (9" in capacity_findings.headline(got, CATALOGUE)
+    assert {one.level for one in got.passages if one.probability == 1} == {"soft", "hard"}
+    assert "is at or above 90 % now (9" in capacity_findings.headline(got, CATALOGUE)
 
 
 def test_a_limit_that_was_passed_in_bursts_is_not_said_to_be_out_of_reach():
@@ -233,9 +233,42 @@ def test_a_limit_for_some_series_says_nothing_of_the_others():
     assert found.dates["unique_id"].tolist() == ['disk_used{mountpoint="/a"}']
 
 
-def test_the_most_urgent_finding_has_priority_100():
-    got = outlook(disk_used=disk(0.95, 0.0001))
-    assert capacity_findings.findings(got, CATALOGUE)["priority"].max() == 100
+def test_a_limit_that_is_certain_bad_and_slow_to_mend_has_priority_100():
+    slow = CATALOGUE.limits["disk"].model_copy(update={"scaling": "weeks"})
+    catalogue = replace(CATALOGUE, limits={"disk": slow})
+    made = {"disk_used": history("disk_used", disk(1.0, 0), days=40, labels={"mountpoint": "/data"})}
+    got = capacity.outlook(made, catalogue, horizon="90d", n_paths=100)
+    assert capacity_findings.findings(got, catalogue)["priority"].max() == 100
+
+
+def test_the_ranking_has_one_row_a_resource_and_is_that_of_the_findings():
+    got = outlook(horizon="90d", disk_used=disk(0.7, 0.005), cpu_used=cpu)  # soft in 20 days, hard in 40, full in 60
+    assert got.ranking["title"].tolist() == ["Disk in use", "CPU in use"]
+    assert got.ranking["level"].iloc[0] == "soft"  # a plan takes days, and 40 days are longer than 30
+    assert got.dates["urgency"].is_monotonic_decreasing
+    rows = capacity_findings.findings(got, CATALOGUE).query("signal == 'disk_used'")
+    assert rows["priority"].tolist() == got.dates.query("signal == 'disk_used'")["urgency"].tolist()
+    assert got.labels["labels"].tolist()[0] == tamland.LABELS
+    assert got.labels["labels"].tolist()[1] == ()
+
+
+def test_a_limit_further_out_is_said_only_when_the_one_before_it_is_in_reach():
+    rows = capacity_findings.findings(outlook(disk_used=disk(0.7, 0.005), cpu_used=cpu), CATALOGUE)
+    assert len(rows.query("signal == 'cpu_used'")) == 1
+    assert len(rows.query("signal == 'disk_used'")) == 3
+
+
+def test_bursts_rank_below_the_same_chance_of_growth_and_are_said_once():
+    def outages(t, rng):
+        y = cpu(t, rng)
+        y[len(t) - 24 * np.array([2, 11, 19, 24, 33, 36, 44, 54]) - [3, 1, 9, 14, 6, 2, 11, 7]] = 0.97
+        return y
+
+    got = outlook(cpu_used=outages)
+    soft = next(one for one in got.passages if one.level == "soft")
+    assert soft.in_bursts
+    assert soft.urgency == pytest.approx(100 * 0.3 * 0.4 * 1.0, abs=0.7)
+    assert len(capacity_findings.findings(got, CATALOGUE).query("signal == 'cpu_used'")) == 1
 
 
 def test_one_reading_is_said_to_be_one_and_not_to_have_stopped():

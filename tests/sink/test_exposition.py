@@ -31,7 +31,7 @@ def all_families():
         *exposition.from_forecast("posts_seen", forecast(CHANNELS), now=NOW, unit="posts"),
         *exposition.from_forecast("queue_pending", forecast(), now=NOW, unit="jobs"),
         *exposition.from_breach("queue_pending", breach(), limit="hard"),
-        *exposition.from_limits("queue_pending", {"hard": 112.0, "soft": 90.0}),
+        *exposition.from_limits("queue_pending", {"hard": 112.0, "physical": 120.0, "soft": 90.0}),
     ]
 
 

@@ -92,7 +92,7 @@ def test_a_forecast_says_where_it_ends_and_when_the_limit_is_reached():
         "with 95 % between 124 jobs and 124 jobs. 80 % limit likely reached 2 Mar 2026 (2 Mar or later). "
         "Limits: 80 % at 112 jobs."
     )
-    assert {"80 %: 112 jobs", "likely 124", "80 % range", "95 % range", "now "} <= set(texts(picture))
+    assert {"80 %: 112 jobs", "likely 124", "80 % range", "95 % range", "now"} <= set(texts(picture))
 
 
 def test_a_limit_that_is_not_reached_is_said_so():

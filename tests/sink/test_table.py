@@ -9,7 +9,16 @@ NO = {"earliest": pd.NaT, "likely": pd.NaT, "latest": pd.NaT}
 
 
 def passage(signal, level, probability, **facts):
-    basics = {"title": signal, "where": "", "value": 0.8, "now": 0.5, "unit": "ratio", "p30d": 0.0, "p90d": probability}
+    basics = {
+        "title": signal,
+        "where": "",
+        "limit": signal,
+        "value": 0.8,
+        "now": 0.5,
+        "unit": "ratio",
+        "p30d": 0.0,
+        "p90d": probability,
+    }
     return {"signal": signal, "level": level, "probability": probability, **basics, **NO, **facts}
 
 
@@ -26,15 +35,54 @@ def test_dates_are_civil_and_a_hard_limit_waits_for_the_soft_one():
     assert got["Chance in 90 days"].iloc[2] == "under 1 %"
 
 
+def ranked(signal, **facts):
+    basics = {"lead": pd.Timedelta(days=30), "within_lead": 0.4, "horizon": pd.Timedelta(days=90), "in_bursts": False}
+    return passage(signal, "soft", 0.9, **(basics | {"urgency": 29.9} | facts))
+
+
+def test_the_ranking_says_how_far_a_chance_looks_and_what_is_a_burst():
+    nan = float("nan")
+    rows = [
+        ranked("disk", where="/data", earliest=DAY, likely=DAY, latest=DAY),
+        ranked("cpu", in_bursts=True, urgency=9.9),
+        ranked("ram", lead=pd.Timedelta(days=90), within_lead=nan, horizon=pd.Timedelta(days=28)),
+    ]
+    got = table.ranking(pd.DataFrame(rows), ["plan", "watch", "plan"], tz="Asia/Singapore").frame
+    assert got["Urgency"].tolist() == ["plan (29)", "watch (9)", "plan (29)"]  # never rounded into the next word
+    assert got["Chance in time"].tolist() == ["40 % in 30 days", "40 % in 30 days", "90 % in 28 days"]
+    assert got["Likely"].tolist() == ["15 Dec 2026", "in bursts", "–"]
+    assert got["Resource"].tolist() == ["disk (/data)", "cpu", "ram"]
+
+
 def test_more_than_ten_rows_are_said_to_be_more():
-    rows = pd.DataFrame([passage(f"s{i}", "soft", 0.5) for i in range(12)])
-    shown = table.dates(rows, tz="UTC")
+    rows = pd.DataFrame([ranked(f"s{i}") for i in range(12)])
+    shown = table.ranking(rows, ["plan"] * 12, tz="UTC")
     assert len(shown.frame) == 10
     assert "10 of 12 shown" in shown.caption
 
 
+def test_a_physical_limit_waits_for_both_before_it_and_only_for_its_own():
+    rows = [
+        passage("disk", "soft", 0.9),
+        passage("disk", "hard", 0.0, value=0.9),
+        passage("disk", "physical", 0.0, value=1.0),
+        passage("disk", "physical", 0.0, value=2.0, limit="other"),
+    ]
+    got = table.dates(pd.DataFrame(rows), tz="UTC").frame
+    assert got["Limit"].tolist() == ["80 % (soft)", "90 % (hard)", "200 % (physical)"]
+
+
+def test_labels_are_shown_or_said_to_be_none():
+    rows = pd.DataFrame({"title": ["disk", "cpu"], "where": ["/", ""], "labels": [("violation", "saturation"), ()]})
+    got = table.labels(rows).frame
+    assert got.to_numpy().tolist() == [["disk (/)", "violation, saturation"], ["cpu", "none"]]
+
+
 def test_no_limit_at_all_is_an_empty_table():
-    assert table.dates(pd.DataFrame([passage("s", "soft", 0.5)]).iloc[:0], tz="UTC").frame.empty
+    empty = table.dates(pd.DataFrame([passage("s", "soft", 0.5)]).iloc[:0], tz="UTC")
+    assert empty.frame.empty
+    assert empty._repr_html_() == "<p>No signal here has a limit to be checked against.</p>"
+    assert "No signal here" in repr(empty)
 
 
 def test_html_is_escaped_and_has_its_caption():

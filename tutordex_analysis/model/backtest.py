@@ -10,11 +10,13 @@ from functools import partial
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.errors import AnalysisError, FrameError, NotEnoughData
 from tutordex_analysis.frame import Floats, series_ids
 from tutordex_analysis.model import score
+from tutordex_analysis.model.calendar import Break
 from tutordex_analysis.model.panel import Panel, panels, seasons, steps
 from tutordex_analysis.moment import Span
 
@@ -55,6 +57,9 @@ def backtest(
     calendar: str | None = None,
     tz: str = "UTC",
     seed: int = 0,
+    breaks: Sequence[Break] = (),
+    lower: float | None = None,
+    upper: float | None = None,
 ) -> Backtest:
     """Scores of models on the series of a frame; series too short for one cutoff are left out.
 
@@ -68,6 +73,9 @@ def backtest(
         calendar: Holidays country code, handed to the models that take one.
         tz: Zone of the civil day, likewise.
         seed: For models that draw samples, likewise.
+        breaks: First and last civil day of stretches such as school holidays, likewise.
+        lower: Least possible value, likewise.
+        upper: Largest possible value, likewise.
 
     Raises:
         NotEnoughData: No series is long enough.
@@ -75,14 +83,19 @@ def backtest(
     """
     if cutoffs < 1 or not models:
         raise FrameError(f"a backtest needs at least one cutoff and one model, got {cutoffs} and {len(models)}")
-    options = {"calendar": calendar, "tz": tz, "seed": seed}
+    options = {"calendar": calendar, "tz": tz, "seed": seed, "breaks": breaks, "lower": lower, "upper": upper}
     tables, longest, need = [], 0, 0
     for panel in panels(frame):
         h, lengths = steps(horizon, panel.step, name="a horizon"), seasons(season_lengths, panel.step)
         at = cutoff_places(len(panel.ds), h, season=min(lengths, default=1), cutoffs=cutoffs)
         longest, need = max(longest, len(panel.ds)), h + history_needed(min(lengths, default=1))
         if at:
-            tables.append(tournament(panel, horizon=h, season_lengths=lengths, models=models, at=at, options=options))
+            trials = [
+                trial(model, panel, horizon=h, season_lengths=lengths, at=n, options=options)
+                for model in models
+                for n in at
+            ]
+            tables.append(table(panel, trials, season=min(lengths, default=1)))
     if not tables:
         raise NotEnoughData(
             f"a backtest needs {need} steps of history, the longest series has {longest}; ask a nearer horizon"
@@ -124,45 +137,73 @@ def cutoff_places(n: int, horizon: int, *, season: int, cutoffs: int) -> list[in
     return sorted({last - i * apart for i in range(cutoffs)})
 
 
-def tournament(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """One model forecasting from one past moment, for all series of a panel.
+
+    Attributes:
+        name: Of the model.
+        at: Steps of history that it saw.
+        q: Its quantiles at `QUANTILES`, shape (n_series, horizon, n_quantiles); NaN where it was not tried.
+        seconds: What it took, a series.
+    """
+
+    name: str
+    at: int
+    q: Floats
+    seconds: float
+
+
+def trial(
+    model: Forecaster,
     panel: Panel,
     *,
     horizon: int,
     season_lengths: Sequence[int],
-    models: Sequence[Forecaster],
-    at: Sequence[int],
+    at: int,
     options: Mapping[str, object],
-) -> pd.DataFrame:
-    """The backtest of one panel; columns as in `Backtest.frame`, sorted by series, model and cutoff."""
-    found = []
-    for model in models:
-        for n in at:
-            past = panel.until(n)
-            tried = (~np.isnan(past.y)).sum(axis=1) >= LEAST
-            q = np.full((len(past.y), horizon, len(QUANTILES)), np.nan)
-            started = time.perf_counter()
-            if tried.any():
-                some = past.take(np.flatnonzero(tried).tolist())
-                q[tried] = run(
-                    model, some, horizon=horizon, season_lengths=season_lengths, quantiles=QUANTILES, **options
-                )
-            seconds = (time.perf_counter() - started) / max(tried.sum(), 1)
-            actual = np.where(tried[:, None], panel.y[:, n : n + horizon], np.nan)
-            numbers = _scores(actual, q, past.y, season=min(season_lengths, default=1))
-            found.append(
-                pd.DataFrame(
-                    {
-                        "unique_id": panel.ids,
-                        "model": name_of(model),
-                        "cutoff": past.ds[-1],
-                        **numbers,
-                        "seconds": seconds,
-                    }
-                )
-            )
-    table = pd.concat(found, ignore_index=True)
+    rows: npt.NDArray[np.bool_] | None = None,
+) -> Trial:
+    """What a model would have said after the first `at` steps of a panel; of `rows` only, where they are named."""
+    past = panel.until(at)
+    tried = (~np.isnan(past.y)).sum(axis=1) >= LEAST
+    tried = tried if rows is None else tried & rows
+    q = np.full((len(past.y), horizon, len(QUANTILES)), np.nan)
+    started = time.perf_counter()
+    if tried.any():
+        some = past.take(np.flatnonzero(tried).tolist())
+        q[tried] = run(model, some, horizon=horizon, season_lengths=season_lengths, quantiles=QUANTILES, **options)
+    seconds = (time.perf_counter() - started) / max(int(tried.sum()), 1)
+    return Trial(name=name_of(model), at=at, q=q, seconds=seconds)
+
+
+def actual(panel: Panel, at: int, horizon: int) -> Floats:
+    """What came in the `horizon` steps after the first `at`, shape (n_series, horizon)."""
+    return panel.y[:, at : at + horizon]
+
+
+def losses(panel: Panel, one: Trial, *, season: int) -> Floats:
+    """Scaled pinball loss of a trial, shape (n_series,), as in `Backtest.frame`; NaN where it was not tried."""
+    return _pinball(actual(panel, one.at, one.q.shape[1]), one.q, panel.y[:, : one.at], season=season)
+
+
+def table(panel: Panel, trials: Sequence[Trial], *, season: int) -> pd.DataFrame:
+    """The scores of trials; columns as in `Backtest.frame`, sorted by series and then as the trials are."""
+    found = [
+        pd.DataFrame(
+            {
+                "unique_id": panel.ids,
+                "model": one.name,
+                "cutoff": panel.ds[one.at - 1],
+                **_scores(actual(panel, one.at, one.q.shape[1]), one.q, panel.y[:, : one.at], season=season),
+                "seconds": one.seconds,
+            }
+        )
+        for one in trials
+    ]
+    rows = pd.concat(found, ignore_index=True)
     order = np.argsort(np.tile(np.arange(len(panel.ids)), len(found)), kind="stable")
-    return table.iloc[order].reset_index(drop=True)[list(COLUMNS)]
+    return rows.iloc[order].reset_index(drop=True)[list(COLUMNS)]
 
 
 def run(
@@ -208,16 +249,19 @@ def name_of(model: Forecaster) -> str:
     return str(getattr(model, "__name__", type(model).__name__))
 
 
-def _scores(actual: Floats, q: Floats, history: Floats, *, season: int) -> dict[str, Floats]:
+def _pinball(y: Floats, q: Floats, history: Floats, *, season: int) -> Floats:
+    loss = 2 * score.pinball(y, q[..., 1:-1], quantiles=QUANTILES[1:-1])
+    return score.ratio(loss, score.scale(history, season_length=season))
+
+
+def _scores(y: Floats, q: Floats, history: Floats, *, season: int) -> dict[str, Floats]:
+    y = np.where(np.isnan(q[..., 0]), np.nan, y)
     at = {level: q[..., QUANTILES.index(level)] for level in (0.025, 0.1, 0.5, 0.9, 0.975)}
     return {
-        "mase": score.mase(actual, at[0.5], history, season_length=season),
-        "smape": score.smape(actual, at[0.5]),
-        "pinball": score.ratio(
-            2 * score.pinball(actual, q[..., 1:-1], quantiles=QUANTILES[1:-1]),
-            score.scale(history, season_length=season),
-        ),
-        "bias": score.bias(actual, at[0.5]),
-        "coverage_80": score.coverage(actual, at[0.1], at[0.9]),
-        "coverage_95": score.coverage(actual, at[0.025], at[0.975]),
+        "mase": score.mase(y, at[0.5], history, season_length=season),
+        "smape": score.smape(y, at[0.5]),
+        "pinball": _pinball(y, q, history, season=season),
+        "bias": score.bias(y, at[0.5]),
+        "coverage_80": score.coverage(y, at[0.1], at[0.9]),
+        "coverage_95": score.coverage(y, at[0.025], at[0.975]),
     }

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from tutordex_analysis.frame import Floats
 
 CYCLES = 3  # a season is a term only when the history holds this many
-YEAR = 360  # days; a season this long needs two cycles only, more than anyone keeps
+YEAR = pd.Timedelta(days=365.25)
+YEARS = 2  # a yearly term needs this many years
 KNOTS = 25  # changepoints over the history, as many as Prophet has
 _HARMONICS = 12  # of the shortest season; as fast as a twelfth of it
 _LONG_HARMONICS = 10  # of the longer ones
+_YEAR_HARMONICS = 8  # six weeks and longer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +54,15 @@ class Basis:
         return self.x[self.n :]
 
 
-def make(n: int, horizon: int, *, season_lengths: Sequence[int], holidays: Floats | None, changepoints: bool) -> Basis:
+def make(
+    n: int,
+    horizon: int,
+    *,
+    season_lengths: Sequence[int],
+    holidays: Floats | None,
+    changepoints: bool,
+    year: float | None = None,
+) -> Basis:
     """The columns for a history of `n` steps.
 
     Args:
@@ -60,6 +71,7 @@ def make(n: int, horizon: int, *, season_lengths: Sequence[int], holidays: Float
         season_lengths: Seasons in steps; those with fewer than three full cycles are left out.
         holidays: Columns of holiday effects, shape (n + horizon, k), or None.
         changepoints: Whether the slope may change.
+        year: Steps in a year; a term only where the history holds two.
     """
     t = np.arange(n + horizon, dtype=np.float64)
     parts: list[tuple[str, Floats, float]] = [("level", np.ones(len(t)), 1.0), ("slope", (t - n) / n, 1.0)]
@@ -67,6 +79,8 @@ def make(n: int, horizon: int, *, season_lengths: Sequence[int], holidays: Float
     at = np.arange(KNOTS) * space if changepoints else np.empty(0)
     parts += [("knot", _bend(t - one, life), 1.0) for one in at]
     parts += _seasons(t, n, season_lengths)
+    if has_year(n, year):
+        parts += _year(t, float(year or 0))
     if holidays is not None:
         parts += [("holiday", column, 1.0) for column in holidays.T]
     later = n + np.arange(0.0, horizon, space) if changepoints else np.empty(0)
@@ -82,6 +96,17 @@ def make(n: int, horizon: int, *, season_lengths: Sequence[int], holidays: Float
 def terms(n: int, season_lengths: Sequence[int]) -> list[int]:
     """The seasons that `n` steps of history can show."""
     return [m for m in season_lengths if n >= CYCLES * m]
+
+
+def has_year(n: int, year: float | None) -> bool:
+    """Whether `n` steps hold the two years that a yearly term needs."""
+    return year is not None and n >= YEARS * year
+
+
+def _year(t: Floats, year: float) -> list[tuple[str, Floats, float]]:
+    """Fourier columns of the year."""
+    angles = [2 * np.pi * j * t / year for j in range(1, _YEAR_HARMONICS + 1)]
+    return [("year", f(one), 1.0) for one in angles for f in (np.cos, np.sin)]
 
 
 def _bend(since: Floats, life: float) -> Floats:

@@ -1,12 +1,18 @@
-"""Public holidays as regressors: what a holiday adds to a value, by hour of the civil day."""
+"""Public holidays and school breaks as regressors: what such a day adds to a value, by hour of the civil day."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import Floats
+
+Break: TypeAlias = tuple[object, object]  # first and last civil day, as dates or ISO text
 
 _DAY = pd.Timedelta(days=1)
 _SHAPE = 3  # harmonics of the day that a holiday may change
@@ -54,20 +60,42 @@ def civil(ds: pd.DatetimeIndex, *, step: pd.Timedelta, tz: str) -> pd.DatetimeIn
     return local.tz_localize(None)
 
 
-def regressors(ds: pd.DatetimeIndex, *, n_history: int, step: pd.Timedelta, calendar: str, tz: str) -> Floats:
-    """Columns of holiday effects: one for all holidays, its shape over the day, and one for each that came back.
+def regressors(
+    ds: pd.DatetimeIndex,
+    *,
+    n_history: int,
+    step: pd.Timedelta,
+    tz: str,
+    calendar: str | None = None,
+    breaks: Sequence[Break] = (),
+) -> Floats:
+    """Columns of holiday effects: all holidays, their shape over the day, each that came back, and breaks.
 
     Args:
         ds: Instants of the history and of the horizon, UTC.
         n_history: How many of them are history; a column that is constant there could not be learnt and is left out.
         step: Distance of two instants.
-        calendar: Country code.
-        tz: Zone whose midnight starts a holiday.
+        tz: Zone whose midnight starts a day.
+        calendar: Country code, or None for no public holidays.
+        breaks: First and last civil day of each, such as school holidays.
 
     Returns:
         Shape (len(ds), n_columns), n_columns possibly 0.
+
+    Raises:
+        FrameError: There is no such calendar or zone, or a break is no pair of days in order.
     """
     local = civil(ds, step=step, tz=tz)
+    columns = [] if calendar is None else _holidays(local, n_history, step, calendar)
+    if breaks:
+        columns.append(_in_breaks(local, breaks).astype(float))
+    if not columns:
+        return np.zeros((len(ds), 0))
+    table = np.column_stack(columns)
+    return table[:, table[:n_history].any(axis=0)]
+
+
+def _holidays(local: pd.DatetimeIndex, n_history: int, step: pd.Timedelta, calendar: str) -> list[Floats]:
     named = holidays_of(calendar, first_year=local[0].year, last_year=local[-1].year)
     names = named.reindex(local.normalize()).fillna("").to_numpy(dtype=object)
     any_holiday = (names != "").astype(float)
@@ -78,5 +106,25 @@ def regressors(ds: pd.DatetimeIndex, *, n_history: int, step: pd.Timedelta, cale
     for name in sorted(set(names[:n_history]) - {""}):
         if len(set(local[:n_history][names[:n_history] == name].normalize())) > 1:
             columns.append((names == name).astype(float))
-    table = np.column_stack(columns)
-    return table[:, table[:n_history].any(axis=0)]
+    return columns
+
+
+def _in_breaks(local: pd.DatetimeIndex, breaks: Sequence[Break]) -> npt.NDArray[np.bool_]:
+    """Instants on a day of any of the breaks, shape (len(local),)."""
+    days = pd.DatetimeIndex([day for pair in breaks for day in days_of(pair)])
+    return np.asarray(local.normalize().isin(days), dtype=np.bool_)
+
+
+def days_of(pair: Break) -> pd.DatetimeIndex:
+    """The civil days of a break.
+
+    Raises:
+        FrameError: It is no pair of days in order.
+    """
+    try:
+        first, last = (pd.Timestamp(str(day)) for day in pair)
+    except ValueError as error:
+        raise FrameError(f"a break is a first and a last day such as 2026-03-14, got {pair!r}") from error
+    if first.tzinfo or last.tzinfo or last < first:
+        raise FrameError(f"a break is a first and a last civil day in order, got {pair!r}")
+    return pd.date_range(first.normalize(), last.normalize(), freq="D")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -13,12 +13,15 @@ import pandas as pd
 
 from tutordex_analysis.errors import FrameError, NotEnoughData
 from tutordex_analysis.frame import Floats, check, series_ids
-from tutordex_analysis.model import paths
+from tutordex_analysis.model import combination, paths
 from tutordex_analysis.model.backtest import QUANTILES, Forecaster, by_series, run
+from tutordex_analysis.model.calendar import Break
 from tutordex_analysis.model.choice import Plan, choose
-from tutordex_analysis.model.panel import panels, seasons, steps
+from tutordex_analysis.model.panel import Panel, panels, seasons, steps
 from tutordex_analysis.moment import Span
 
+BUDGET_SECONDS = 2.0
+CHUNK = 256  # series in one tournament, which bounds the memory
 _NEAR = 1e-6  # a value this share of the history's size past a bound is rounding, more is a contradiction
 
 
@@ -120,6 +123,9 @@ def forecast(
     lower: float | None = None,
     upper: float | None = None,
     seed: int = 0,
+    breaks: Sequence[Break] = (),
+    budget_seconds: float = BUDGET_SECONDS,
+    demoted: Mapping[str, Collection[str]] | None = None,
 ) -> Forecast:
     """The next steps of every series, each by the model that has shown to be better than repeating last week.
 
@@ -137,6 +143,10 @@ def forecast(
         lower: Least possible value, in the unit of the series.
         upper: Largest possible value.
         seed: For models that draw samples.
+        breaks: First and last civil day of stretches such as school holidays, both included.
+        budget_seconds: CPU seconds that the tournament may take a series, by the usual cost of the models
+            (`choice.CANDIDATES`); dear ones are left out first.
+        demoted: Names of models that are not to be used, by `unique_id`, since they lost when their time came.
 
     Raises:
         NotEnoughData: No series has enough readings.
@@ -144,28 +154,30 @@ def forecast(
     """
     levels = _levels(quantiles)
     _check_bounds(frame, lower, upper)
-    options = {"calendar": calendar, "tz": tz, "seed": seed}
-    asked = tuple(sorted({*levels, 0.5}))
+    options = {"calendar": calendar, "tz": tz, "seed": seed, "breaks": breaks, "lower": lower, "upper": upper}
+    asked = tuple(sorted({*levels, *QUANTILES}))
     found: dict[str, _One] = {}
     tables = []
-    for panel in panels(frame):
+    for panel in (part for whole in panels(frame) for part in whole.parts(CHUNK)):
         h, lengths = steps(horizon, panel.step, name="a horizon"), seasons(season_lengths, panel.step)
         future = panel.future(h)
-        plans, scores = choose(panel, horizon=h, season_lengths=lengths, model=model, options=options)
+        plans, scores = choose(
+            panel,
+            horizon=h,
+            season_lengths=lengths,
+            model=model,
+            options=options,
+            budget_seconds=budget_seconds,
+            demoted=demoted or {},
+        )
         tables.append(scores)
         memory = paths.memory_of(panel.y, season=min(lengths, default=1))
         last = _last(panel.y)
-        for plan in dict.fromkeys(plans):
-            rows = [i for i, one in enumerate(plans) if one == plan]
-            values: Floats | None = None
-            if plan.model is not None:
-                values = run(
-                    plan.model, panel.take(rows), horizon=h, season_lengths=lengths, quantiles=asked, **options
-                )
-                values = values if lower is None and upper is None else np.clip(values, lower, upper)
-            for j, i in enumerate(rows):
-                q = None if values is None else values[j]
-                found[panel.ids[i]] = _One(plan, q, future, float(last[i]), float(memory[i]))
+        values = _carried_out(plans, panel, horizon=h, season_lengths=lengths, quantiles=asked, options=options)
+        for i, (plan, q) in enumerate(zip(plans, values, strict=True)):
+            if q is not None and (lower is not None or upper is not None):
+                q = np.clip(q, lower, upper)
+            found[panel.ids[i]] = _One(plan, q, future, float(last[i]), float(memory[i]))
     ids = series_ids(frame)
     if all(one.q is None for one in found.values()):
         raise NotEnoughData(f"nothing can be forecast; {ids[0]}: {found[ids[0]].plan.reason}")
@@ -182,6 +194,33 @@ def forecast(
         lower=lower,
         upper=upper,
     )
+
+
+def _carried_out(
+    plans: Sequence[Plan],
+    panel: Panel,
+    *,
+    horizon: int,
+    season_lengths: Sequence[int],
+    quantiles: Sequence[float],
+    options: Mapping[str, object],
+) -> list[Floats | None]:
+    """The quantiles of each plan, shape (horizon, n_quantiles); None where there is no model."""
+    models = list(dict.fromkeys(one for plan in plans for one in plan.weights))
+    weight = np.array([[plan.weights.get(one, 0.0) for one in models] for plan in plans])
+    q = np.full((len(models), len(plans), horizon, len(quantiles)), np.nan)
+    for place, one in enumerate(models):
+        rows = np.flatnonzero(weight[:, place])
+        some = panel.take(rows.tolist())
+        q[place, rows] = run(one, some, horizon=horizon, season_lengths=season_lengths, quantiles=quantiles, **options)
+    mixed = combination.mixed(q, weight, quantiles=quantiles) if models else q
+    result: list[Floats | None] = []
+    for i, plan in enumerate(plans):
+        values = mixed[i] if plan.weights else None
+        if values is not None and plan.stretch is not None:
+            values = plan.stretch.apply(values, quantiles=quantiles)
+        result.append(values)
+    return result
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,28 @@ def last_value(
     return result
 
 
+def drift(
+    y: Floats, *, ds: pd.DatetimeIndex, horizon: int, season_lengths: Sequence[int], quantiles: Sequence[float]
+) -> Floats:
+    """The straight line through the first and the last reading, going on; arguments and result as in `seasonal_naive`.
+
+    References:
+        Hyndman & Athanasopoulos (2021), Forecasting: Principles and Practice, 3rd ed., sections 5.2 and 5.5.
+    """
+    n = y.shape[1]
+    last, age = _latest(y[:, ::-1])
+    first, born = _latest(y)
+    length = np.maximum(n - 1 - age - born, 1.0)
+    slope = (last - first) / length
+    differences = np.diff(y, axis=1) - slope[:, None]
+    sd = np.nan_to_num(_rms(differences))[:, None]
+    ahead = age[:, None] + np.arange(1, horizon + 1)
+    spread = sd * np.sqrt(ahead * (1 + ahead / length[:, None]))
+    centre = last[:, None] + slope[:, None] * ahead
+    result: Floats = centre[:, :, None] + spread[:, :, None] * ndtri(np.asarray(quantiles))
+    return result
+
+
 def _repeat(y: Floats, m: int, horizon: int, quantiles: Sequence[float]) -> Floats:
     cycles = y.shape[1] // m
     newest_first = y[:, y.shape[1] - cycles * m :].reshape(len(y), cycles, m)[:, ::-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,10 @@ class Panel:
     def take(self, rows: Sequence[int]) -> Panel:
         """Some of the series."""
         return Panel(ids=tuple(self.ids[i] for i in rows), ds=self.ds, y=self.y[list(rows)], step=self.step)
+
+    def parts(self, size: int) -> Iterator[Panel]:
+        """The series in groups of at most `size`."""
+        return (self.take(range(i, min(i + size, len(self.ids)))) for i in range(0, len(self.ids), size))
 
     def until(self, n: int) -> Panel:
         """The first `n` instants."""

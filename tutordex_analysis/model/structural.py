@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import basis as bases
 from tutordex_analysis.model import pseudo
 from tutordex_analysis.model.basis import Basis
-from tutordex_analysis.model.calendar import continued, regressors
+from tutordex_analysis.model.calendar import Break, continued, regressors
 from tutordex_analysis.model.naive import MAD_TO_SD, median
 from tutordex_analysis.model.noise import Noise
 from tutordex_analysis.model.score import mean
@@ -45,17 +45,20 @@ class Prior:
     slope: float
     knot: float
     season: float
+    year: float = _NONE
+    holiday: float = _NONE
 
     def sizes(self, families: npt.NDArray[np.str_]) -> Floats:
         """The standard deviation of each column's coefficient."""
-        known = {"level": _LEVEL, "slope": self.slope, "knot": self.knot, "season": self.season}
-        known |= {"cross": _CROSS * self.season, "holiday": _HOLIDAY}
+        known = {"level": _LEVEL, "slope": self.slope, "knot": self.knot, "season": self.season, "year": self.year}
+        known |= {"cross": _CROSS * self.season, "holiday": self.holiday}
         return np.array([known[str(one)] for one in families])
 
 
 # Slope and changes of slope. No opinion on the slope either: a disk that fills climbs by hundreds of noise sizes.
 TRENDS = ((_NONE, _NONE), (1e3, _NONE), (1e3, 1.0), (1e3, 4.0), (1e3, 16.0))
 PRIORS = tuple(Prior(slope, knot, season) for slope, knot in TRENDS for season in (1.0, 8.0))
+YEARS = (_NONE, 1.0, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,6 +101,7 @@ def structural(
     quantiles: Sequence[float],
     calendar: str | None = None,
     tz: str = "UTC",
+    breaks: Sequence[Break] = (),
     changepoints: bool = True,
 ) -> Floats:
     """Trend, seasons, holidays and the memory of errors, with bands in closed form.
@@ -114,6 +118,7 @@ def structural(
         quantiles: Levels, rising.
         calendar: Holidays country code, or None.
         tz: Zone of the civil day, for holidays.
+        breaks: First and last civil day of stretches such as school holidays.
         changepoints: Whether the slope may change.
 
     Returns:
@@ -121,14 +126,26 @@ def structural(
     """
     n, step = y.shape[1], ds[1] - ds[0]
     holidays = None
-    if calendar is not None:
-        holidays = regressors(continued(ds, horizon), n_history=n, step=step, calendar=calendar, tz=tz)
-    basis = bases.make(n, horizon, season_lengths=season_lengths, holidays=holidays, changepoints=changepoints)
+    if calendar is not None or breaks:
+        both = continued(ds, horizon)
+        holidays = regressors(both, n_history=n, step=step, tz=tz, calendar=calendar, breaks=breaks)
+    year = bases.YEAR / step
+    basis = bases.make(
+        n, horizon, season_lengths=season_lengths, holidays=holidays, changepoints=changepoints, year=year
+    )
     lags = bases.terms(n, season_lengths)
     noises = [
         Noise(memory, echo, lag) for memory in MEMORY for echo, lag in [(0.0, 0), *((e, m) for e in ECHO for m in lags)]
     ]
-    priors = [one for one in PRIORS if (changepoints or one.knot == _NONE) and (lags or one.season == PRIORS[0].season)]
+    years = YEARS if bases.has_year(n, year) else (_NONE,)
+    calendars = (_NONE,) if holidays is None else (_NONE, _HOLIDAY)
+    priors = [
+        replace(one, year=size, holiday=effect)
+        for one in PRIORS
+        for size in years
+        for effect in calendars
+        if (changepoints or one.knot == _NONE) and (lags or one.season == PRIORS[0].season)
+    ]
     season = max(lags, default=1)
     with _controller().limit(limits=1, user_api="blas"):  # threads cost more than they win on products of this size
         chunks = [_chunk(y[i : i + CHUNK], basis, noises, priors, season) for i in range(0, len(y), CHUNK)]
@@ -151,6 +168,7 @@ def straight_line(
     quantiles: Sequence[float],
     calendar: str | None = None,
     tz: str = "UTC",
+    breaks: Sequence[Break] = (),
 ) -> Floats:
     """The structural model without changepoints, for horizons longer than the history; arguments as there."""
     return structural(
@@ -161,6 +179,7 @@ def straight_line(
         quantiles=quantiles,
         calendar=calendar,
         tz=tz,
+        breaks=breaks,
         changepoints=False,
     )
 

@@ -18,13 +18,15 @@ from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.limit import Level, Scaling
 from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.moment import Span, duration, duration_text
-from tutordex_analysis.question import left_out as masking
+from tutordex_analysis.question import tamland
 from tutordex_analysis.question.growth import Volume, volume
 from tutordex_analysis.question.left_out import LeftOut, left_out
 from tutordex_analysis.question.resource import WITHIN, Resource, newest, resource
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
+from tutordex_analysis.question.urgency import LEAD, urgency
 
 
 class Reads(Protocol):
@@ -43,7 +45,7 @@ class Passage:
         signal: Name of the signal; `title` in words.
         where: Which series of it.
         limit: Name of the limit.
-        level: "soft" or "hard".
+        level: "soft", "hard" or "physical".
         value: What is not to be reached, in `unit`.
         now: The newest sample.
         p7d: Probability that it is reached within 7 days; `p30d`, `p90d` likewise; NaN beyond the horizon.
@@ -52,13 +54,15 @@ class Passage:
         likely: Half of the paths. `latest`: nine in ten.
         horizon: How far was looked.
         weeks: Weeks of history; in `weeks_over` of them the value was reached.
+        scaling: How long more capacity takes.
+        owner: Who sees to it.
     """
 
     signal: str
     title: str
     where: str
     limit: str
-    level: str
+    level: Level
     value: float
     now: float
     unit: str
@@ -72,6 +76,25 @@ class Passage:
     horizon: pd.Timedelta
     weeks: int
     weeks_over: int
+    scaling: Scaling
+    owner: str
+
+    @property
+    def within_lead(self) -> float:
+        """Probability that it is reached before more capacity could be there; NaN where we did not look so far."""
+        return {7: self.p7d, 30: self.p30d, 90: self.p90d}[self.lead.days]
+
+    @property
+    def lead(self) -> pd.Timedelta:
+        """How early one must know."""
+        return LEAD[self.scaling]
+
+    @property
+    def urgency(self) -> float:
+        """0 to 100; see `urgency.urgency`."""
+        return urgency(
+            self.within_lead, self.probability, level=self.level, scaling=self.scaling, in_bursts=self.in_bursts
+        )
 
     @property
     def in_bursts(self) -> bool:
@@ -89,7 +112,7 @@ class Outlook:
     Attributes:
         at: The newest instant with a sample, UTC.
         resources: Every signal with a limit that could be forecast.
-        passages: Every limit of every series, the most probable first.
+        passages: Every limit of every series, the most urgent first.
         volumes: How fast each counted signal grows.
         sufficiency: What each history allows.
         left_out: Each history with what its forecast did not learn from.
@@ -105,11 +128,6 @@ class Outlook:
     mask_notes: tuple[str, ...] = ()
 
     @property
-    def masked(self) -> pd.DataFrame:
-        """What no forecast learnt from, and why, as a table."""
-        return masking.table(self.left_out)
-
-    @property
     def answers(self) -> tuple[Resource | Volume, ...]:
         """Everything that was forecast."""
         return *self.resources, *self.volumes
@@ -123,8 +141,24 @@ class Outlook:
 
     @property
     def dates(self) -> pd.DataFrame:
-        """The passages as a table."""
-        return pd.DataFrame([asdict(one) for one in self.passages], columns=list(Passage.__dataclass_fields__))
+        """The passages as a table, with `lead`, `within_lead`, `in_bursts` and `urgency`."""
+        more = ("lead", "within_lead", "in_bursts", "urgency")
+        rows = [{**asdict(one), **{name: getattr(one, name) for name in more}} for one in self.passages]
+        return pd.DataFrame(rows, columns=[*Passage.__dataclass_fields__, *more])
+
+    @property
+    def ranking(self) -> pd.DataFrame:
+        """One row a resource, columns as `dates`: the most urgent of its limits."""
+        return self.dates.drop_duplicates(["signal", "where"], ignore_index=True)
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """One row a limit of a series, in the order of the ranking: title, where, labels (see `tamland`)."""
+        each: dict[tuple[str, str, str], list[Passage]] = {}
+        for one in self.passages:
+            each.setdefault((one.title, one.where, one.limit), []).append(one)
+        rows = [(title, where, tamland.labels(some, at=self.at)) for (title, where, _), some in each.items()]
+        return pd.DataFrame(rows, columns=["title", "where", "labels"])
 
     @property
     def growth(self) -> pd.DataFrame:
@@ -214,20 +248,13 @@ def outlook(
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=duration(horizon))
         less = left_out(enough.signal, history, masks.masks)
-        training = less.training
+        learnt, civil = less.training, catalogue.calendar
         try:
             if catalogue.limits_of(name):
-                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths, training=training))
+                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths, training=learnt))
             elif enough.signal.kind == "count" and not enough.signal.by:
                 volumes.append(
-                    volume(
-                        enough.signal,
-                        history,
-                        horizon=enough.horizon,
-                        calendar=catalogue.calendar,
-                        seed=seed,
-                        training=training,
-                    )
+                    volume(enough.signal, history, horizon=enough.horizon, calendar=civil, seed=seed, training=learnt)
                 )
             else:
                 continue
@@ -243,12 +270,18 @@ def outlook(
     return Outlook(
         at=newest(histories.values()),
         resources=tuple(resources),
-        passages=tuple(sorted(passages, key=lambda one: (-one.probability, -np.nan_to_num(one.p30d)))),
+        passages=tuple(sorted(passages, key=_rank)),
         volumes=tuple(volumes),
         sufficiency=tuple(known),
         left_out=tuple(without),
         mask_notes=(*masks.notes, *(sentence for one in without for sentence in one.refused)),
     )
+
+
+def _rank(one: Passage) -> tuple[float, pd.Timestamp, float]:
+    """The most urgent first, of equals the one that comes first."""
+    never = pd.Timestamp.max.tz_localize("UTC")
+    return -one.urgency, never if pd.isna(one.likely) else one.likely, -one.probability
 
 
 def _passages(one: Resource) -> Iterator[Passage]:
@@ -278,4 +311,6 @@ def _passages(one: Resource) -> Iterator[Passage]:
                 horizon=one.horizon,
                 weeks=int(found.weeks["weeks"][series]),
                 weeks_over=int(found.weeks["over"][series]),
+                scaling=one.limits[name].scaling,
+                owner=one.limits[name].owner,
             )

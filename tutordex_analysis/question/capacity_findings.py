@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,19 +15,21 @@ from tutordex_analysis.question import wording
 from tutordex_analysis.question.capacity import Outlook, Passage
 from tutordex_analysis.question.finding import Finding, table
 from tutordex_analysis.question.growth import Volume
+from tutordex_analysis.question.urgency import SEVERITY
 
 QUESTION = "10_capacity"
 NAIVE = "seasonal_naive"
 LIKELY = 0.1  # under this chance a limit counts as out of reach
 
 
-def findings(outlook: Outlook, catalogue: Catalogue) -> pd.DataFrame:
-    """Every answer of an outlook, the most urgent first; columns as `finding.Finding`."""
+def findings(outlook: Outlook, catalogue: Catalogue, *, more: Iterable[Finding] = ()) -> pd.DataFrame:
+    """Every answer of an outlook, and what others found, the most urgent first; columns as `finding.Finding`."""
     tz = catalogue.calendar.timezone
     return table(
         [
-            *(_limit(one, catalogue, tz) for one in outlook.passages),
+            *(_limit(one, catalogue, tz) for one in _worth_saying(outlook.passages)),
             *(_growth(one) for one in outlook.volumes),
+            *more,
             *_lacks(outlook, tz),
             *(Finding(question=QUESTION, signal="", kind="data", sentence=note) for note in outlook.mask_notes),
         ]
@@ -43,8 +45,7 @@ def headline(outlook: Outlook, catalogue: Catalogue) -> str:
     if not urgent:
         horizon = wording.span(max(one.horizon for one in outlook.passages))
         return f"No limit is likely to be reached within {horizon} ({checked} checked)."
-    never = pd.Timestamp.max.tz_localize("UTC")
-    first = min(urgent, key=lambda one: (one.in_bursts, never if pd.isna(one.likely) else one.likely))
+    first = min(urgent, key=lambda one: one.in_bursts)  # the most urgent; a burst only where there is nothing else
     rest = len({(one.signal, one.where) for one in urgent} - {(first.signal, first.where)})
     more = f" {rest} more {'resource comes' if rest == 1 else 'resources come'} near a limit." if rest else ""
     return sentence(first, catalogue) + more
@@ -100,11 +101,27 @@ def sentence(one: Passage, catalogue: Catalogue) -> str:
     return f"{name} stays {side} {value} for {ahead} (chance of reaching it {chance_text(one.probability)})."
 
 
+def _worth_saying(passages: Iterable[Passage]) -> Iterator[Passage]:
+    """The nearest limit of each series, one further out where growth gets near, and bursts once."""
+    near: dict[tuple[str, str, str], Passage] = {}
+    for one in passages:
+        key = (one.signal, one.where, one.limit)
+        near[key] = min(near.get(key, one), one, key=lambda each: SEVERITY[each.level])
+    bursts = set()
+    for one in passages:
+        key = (one.signal, one.where, one.limit)
+        first = near[key]
+        if one.in_bursts:
+            if key not in bursts:
+                bursts.add(key)
+                yield one
+        elif one is first or one.probability >= LIKELY or (first.probability >= LIKELY and not first.in_bursts):
+            yield one
+
+
 def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
     limit = catalogue.limits[one.limit]
     reached = one.probability >= LIKELY
-    chance = one.p30d if not np.isnan(one.p30d) else np.nan_to_num(one.p7d)
-    weight = (1.0 if one.level == "hard" else 0.6) * (0.3 if one.in_bursts else 1.0)  # a burst is no plan's business
     return Finding(
         question=QUESTION,
         signal=one.signal,
@@ -115,7 +132,7 @@ def _limit(one: Passage, catalogue: Catalogue, tz: str) -> Finding:
         unit=one.unit,
         certainty=one.probability if reached else 1 - one.probability,
         action=f"{limit.owner}: see {limit.runbook}" if reached else "",
-        priority=round(90 * float(chance) * weight + (0 if one.in_bursts else 10) * one.probability, 1),
+        priority=one.urgency,
     )
 
 

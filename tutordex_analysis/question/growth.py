@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis import frame as frames
-from tutordex_analysis.catalogue import Limit, Signal
+from tutordex_analysis.catalogue import Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.limit import Level, Limit
 from tutordex_analysis.model.breach import Breach
 from tutordex_analysis.model.forecast import Forecast, forecast
 
@@ -57,7 +58,7 @@ class Volume:
         return {}
 
     @property
-    def breaches(self) -> dict[tuple[str, str], Breach]:
+    def breaches(self) -> dict[tuple[str, Level], Breach]:
         """None, since there is no limit."""
         return {}
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from tutordex_analysis import frame as frames
-from tutordex_analysis.catalogue import Catalogue, Limit, Signal
+from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.errors import NotEnoughData
+from tutordex_analysis.limit import Level, Limit
 from tutordex_analysis.model.breach import Breach, breach
 from tutordex_analysis.model.forecast import Forecast, forecast
 from tutordex_analysis.moment import duration, duration_text
@@ -27,16 +28,16 @@ class Resource:
         signal: What it is.
         history: What was measured; it was forecast from the same without what masks leave out.
         forecast: Every series of the signal.
-        limits: By name; both values of each in the signal's unit.
-        breaches: When a value of a limit is reached, by (name of the limit, "soft" or "hard"); only series that the
-            limit is for.
+        limits: By name; the values of each in the signal's unit.
+        breaches: When a value of a limit is reached, by (name of the limit, level); only series that the limit is
+            for.
     """
 
     signal: Signal
     history: pd.DataFrame
     forecast: Forecast
     limits: Mapping[str, Limit]
-    breaches: Mapping[tuple[str, str], Breach]
+    breaches: Mapping[tuple[str, Level], Breach]
 
     @property
     def horizon(self) -> pd.Timedelta:

@@ -36,6 +36,7 @@ BLUE, VERMILION = "#0072B2", "#B84A00"  # vermilion darkened until text in it ha
 COLOURS = (BLUE, "#D55E00", "#009E73", "#8C4A77", "#333333", "#56B4E9", "#E69F00", "#7A7A00")
 Dashes: TypeAlias = str | tuple[int, tuple[int, ...]]
 LINES: tuple[Dashes, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)), (0, (3, 1, 1, 1)))
+LIMITS: tuple[Dashes, ...] = ((0, (6, 3)), (0, (12, 3)), "-")  # the further out, the less broken
 WIDTH, DPI = 7.2, 160  # inches; at 360 pixels of a phone the smallest text is still 7 pixels high
 SMALL, NORMAL, LARGE = 10.0, 11.0, 13.0  # points
 _STYLE = {
@@ -124,6 +125,23 @@ def note(ax: Axes, text: str) -> None:
     """Lines of text above the plot, at the left."""
     lines = [line for part in text.split("\n") for line in textwrap.wrap(part, 78)]
     ax.set_title("\n".join(lines), loc="left", fontsize=SMALL, color=QUIET)
+
+
+def said(ax: Axes, text: str, x: float) -> None:
+    """A word left of a place on the time axis, at the top, with no line through it."""
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    ax.annotate(
+        text,
+        (x, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4, -1),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=SMALL,
+        bbox=box,
+        zorder=4,
+    )
 
 
 def subtitle(unit: str, zone: ZoneInfo) -> str:

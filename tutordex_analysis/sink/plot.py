@@ -217,8 +217,8 @@ def _near(limits: Mapping[str, float], values: Floats, unit: str) -> tuple[dict[
 
 
 def _limit_lines(ax: Axes, limits: Mapping[str, float], unit: str) -> list[tuple[float, str, str]]:
-    for value in limits.values():
-        ax.axhline(value, color=look.VERMILION, lw=1.3, linestyle=(0, (6, 3)), zorder=2)
+    for nth, value in enumerate(limits.values()):
+        ax.axhline(value, color=look.VERMILION, lw=1.3, linestyle=look.LIMITS[min(nth, len(look.LIMITS) - 1)], zorder=2)
     return [(value, _limit_name(name, value, unit), look.VERMILION) for name, value in limits.items()]
 
 
@@ -253,7 +253,7 @@ def _forecast_lines(
     if len(before):
         now = look.number(before["ds"].iloc[-1:])[0]
         ax.axvline(now, color=look.QUIET, lw=1.0, linestyle=":", zorder=1)
-        ax.annotate("now ", (now, 1.0), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize=look.SMALL)
+        look.said(ax, "now", now)
     ends = _limit_lines(ax, shown, unit) + [one for one in labels if np.isfinite(one[0])]
     look.end_labels(ax, ends, height=height)
     return far

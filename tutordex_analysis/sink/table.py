@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 
-from tutordex_analysis.measure import chance_text, change_text, day_text, value_text
+from tutordex_analysis.measure import chance_text, change_text, day_text, number_text, value_text
 
 MOST_ROWS = 10
 FAR = 0.01  # a limit with a smaller chance is out of reach
@@ -23,17 +25,25 @@ class Table:
     Attributes:
         frame: Texts only; column names are the headings.
         caption: What it shows.
+        otherwise: What is said in place of a table without rows; "" shows its headings.
+        notes: Sentences below it.
     """
 
     frame: pd.DataFrame
     caption: str
+    otherwise: str = ""
+    notes: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
+        below = "".join(f"<p>{html.escape(one)}</p>" for one in self.notes)
+        if self.frame.empty and self.otherwise:
+            return f"<p>{html.escape(self.otherwise)}</p>{below}"
         body = self.frame.to_html(index=False, border=0, na_rep="–", justify="unset")
-        return body.replace("<thead>", f"<caption>{html.escape(self.caption)}</caption><thead>", 1)
+        return body.replace("<thead>", f"<caption>{html.escape(self.caption)}</caption><thead>", 1) + below
 
     def __repr__(self) -> str:
-        return f"{self.caption}\n{self.frame.to_string(index=False)}"
+        shown = self.otherwise if self.frame.empty and self.otherwise else self.frame.to_string(index=False)
+        return "\n".join([self.caption, shown, *self.notes])
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +58,46 @@ class FoldOut:
         return f"<details><summary>{html.escape(self.title)}</summary>{inside}</details>"
 
 
-def dates(passages: pd.DataFrame, *, tz: str) -> Table:
-    """When limits are reached: one row a limit, the most probable first, ten at most.
-
-    A hard limit has no row while the soft one before it is out of reach.
+def ranking(rows: pd.DataFrame, words: Sequence[str], *, tz: str) -> Table:
+    """What to see to first: one row a resource, the most urgent first, ten at most.
 
     Args:
-        passages: Columns signal, title, where, level, value, now, unit, p30d, p90d, probability, earliest, likely,
-            latest.
+        rows: Columns title, where, level, value, now, unit, lead, within_lead, horizon, probability, earliest,
+            likely, latest, urgency, in_bursts; one row a resource.
+        words: One a row, what its urgency says.
         tz: Zone of the dates.
     """
     columns: dict[str, Column] = {
-        "Resource": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
+        "Resource": _resource,
+        "Urgency": lambda r: f"{r['word']} ({math.floor(_number(r, 'urgency'))})",
+        "Limit": lambda r: f"{_value(r, 'value')} ({r['level']})",
+        "Now": lambda r: _value(r, "now"),
+        "Chance in time": _in_time,
+        "Earliest": lambda r: _day(r["earliest"], tz),
+        "Likely": lambda r: "in bursts" if r["in_bursts"] else _day(r["likely"], tz),
+        "Latest": lambda r: _day(r["latest"], tz),
+    }
+    some = f"; {MOST_ROWS} of {len(rows)} shown" if len(rows) > MOST_ROWS else ""
+    return _table(
+        rows.assign(word=list(words)).head(MOST_ROWS),
+        columns,
+        f"The most urgent limit of each resource; – where growth does not get there, or we did not look so far{some}",
+        otherwise="No signal here has a limit to be checked against.",
+    )
+
+
+def dates(passages: pd.DataFrame, *, tz: str) -> Table:
+    """When every limit is reached: one row a limit, the most urgent first.
+
+    A limit further out has no row while the one before it is out of reach.
+
+    Args:
+        passages: Columns signal, title, where, limit, level, value, now, unit, p30d, p90d, probability, earliest,
+            likely, latest.
+        tz: Zone of the dates.
+    """
+    columns: dict[str, Column] = {
+        "Resource": _resource,
         "Limit": lambda r: f"{_value(r, 'value')} ({r['level']})",
         "Now": lambda r: _value(r, "now"),
         "Chance in 30 days": lambda r: chance_text(_number(r, "p30d")),
@@ -68,14 +106,34 @@ def dates(passages: pd.DataFrame, *, tz: str) -> Table:
         "Likely": lambda r: _day(r["likely"], tz),
         "Latest": lambda r: _day(r["latest"], tz),
     }
-    keys = passages["signal"].astype(str) + "\0" + passages["where"].astype(str)
-    far = set(keys[(passages["probability"] < FAR) & (passages["level"] == "soft")])
-    shown = passages[~(keys.isin(far) & (passages["level"] == "hard"))]
-    some = f"; {MOST_ROWS} of {len(shown)} shown" if len(shown) > MOST_ROWS else ""
+    keys = passages["signal"].astype(str) + "\0" + passages["where"].astype(str) + "\0" + passages["limit"].astype(str)
+    reach = passages["probability"] >= FAR
+    before = passages["level"].map({"soft": [], "hard": ["soft"], "physical": ["soft", "hard"]})
+    far = {*zip(keys[~reach], passages["level"][~reach], strict=True)}
+    waits = [any((key, one) in far for one in nearer) for key, nearer in zip(keys, before, strict=True)]
     return _table(
-        shown.head(MOST_ROWS),
+        passages[~np.array(waits, dtype=bool)],
         columns,
-        f"When limits are reached; – where growth does not get there, or we did not look so far{some}",
+        "When limits are reached; – where growth does not get there, or we did not look so far",
+        otherwise="No signal here has a limit to be checked against.",
+    )
+
+
+def labels(rows: pd.DataFrame) -> Table:
+    """The labels of GitLab's capacity planning: one row a limit of a resource.
+
+    Args:
+        rows: Columns title, where, labels.
+    """
+    columns: dict[str, Column] = {
+        "Resource": _resource,
+        "Labels": lambda r: ", ".join(r["labels"]) if isinstance(r["labels"], tuple) and r["labels"] else "none",
+    }
+    return _table(
+        rows,
+        columns,
+        "Labels as GitLab's Tamland gives them: within 90 days at the physical limit (saturation) or the hard one "
+        "(violation), for half of the simulated futures or for one in ten (80 % confidence)",
     )
 
 
@@ -146,10 +204,21 @@ def left_out(rows: pd.DataFrame, *, tz: str) -> Table:
     return _table(rows.head(MOST_ROWS), columns, f"Stretches that no forecast learnt from{days}{some}{none}")
 
 
-def _table(rows: pd.DataFrame, columns: Mapping[str, Column], caption: str) -> Table:
+def _table(rows: pd.DataFrame, columns: Mapping[str, Column], caption: str, *, otherwise: str = "") -> Table:
     records = [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
     texts = [{name: column(row) for name, column in columns.items()} for row in records]
-    return Table(frame=pd.DataFrame(texts, columns=list(columns)), caption=caption)
+    return Table(frame=pd.DataFrame(texts, columns=list(columns)), caption=caption, otherwise=otherwise)
+
+
+def _resource(row: Mapping[str, object]) -> str:
+    return f"{row['title']} ({row['where']})" if row["where"] else str(row["title"])
+
+
+def _in_time(row: Mapping[str, object]) -> str:
+    """The chance before more could be there; that within the horizon where we did not look so far."""
+    within = "probability" if math.isnan(_number(row, "within_lead")) else "within_lead"
+    days = row["horizon" if within == "probability" else "lead"] / pd.Timedelta(days=1)  # type: ignore[operator]
+    return f"{chance_text(_number(row, within))} in {number_text(days)} days"
 
 
 def _value(row: Mapping[str, object], name: str) -> str:

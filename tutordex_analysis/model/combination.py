@@ -1,0 +1,75 @@
+"""Several models as one: quantiles averaged, the better model counting more, wider where the models disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import ndtri
+
+from tutordex_analysis.frame import Floats
+
+POWER = 8  # of the inverse loss: a model a tenth worse than another gets half of its weight
+_WIDTH_80 = 2 * float(ndtri(0.9))  # of the 80 % band of a standard Gaussian
+_SMALL = 0.05  # a weight below is none: it moves nothing, and its model need not run
+
+
+def weights(loss: Floats, *, families: Sequence[str]) -> Floats:
+    """How much each model counts, from what it lost on past moments.
+
+    Models of one family err alike, so only the best of each counts.
+
+    Args:
+        loss: Shape (n_series, n_models), in one unit a series; NaN where a model is out.
+        families: One name a model.
+
+    Returns:
+        Shape (n_series, n_models), rows adding up to 1; all NaN where no model has a loss.
+    """
+    known = np.where(np.isnan(loss), np.inf, loss)
+    least = known.min(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        relative = np.where(known == least, 1.0, least / np.where(known > 0, known, 1.0))  # two infinities: no loss
+    raw = np.where(np.isinf(known), 0.0, relative**POWER)
+    names = np.array(families)
+    for name in dict.fromkeys(families):
+        members = np.flatnonzero(names == name)
+        best = members[raw[:, members].argmax(axis=1)]
+        raw[:, members] *= members == best[:, None]
+    total = raw.sum(axis=1, keepdims=True)
+    share = np.where(total > 0, raw / np.where(total > 0, total, 1.0), np.nan)
+    kept = np.where(share >= _SMALL, share, np.where(np.isnan(share), np.nan, 0.0))
+    result: Floats = kept / kept.sum(axis=1, keepdims=True)
+    return result
+
+
+def mixed(quantile_values: Floats, weight: Floats, *, quantiles: Sequence[float]) -> Floats:
+    """One forecast from those of several models.
+
+    The variance of a mixture is the mean variance of its parts and the variance of their means; the averaged
+    quantiles have the first alone, so their distance from the median grows by what the models disagree.
+
+    Args:
+        quantile_values: Shape (n_models, n_series, horizon, n_quantiles); NaN counts where the weight is not 0.
+        weight: Shape (n_series, n_models).
+        quantiles: Levels, rising; 0.1, 0.5 and 0.9 among them.
+
+    Returns:
+        Shape (n_series, horizon, n_quantiles), rising.
+
+    References:
+        Lichtendahl, Grushka-Cockayne & Winkler (2013), Management Science 59(7), for averaging quantiles.
+    """
+    levels = list(quantiles)
+    low, middle, high = (levels.index(p) for p in (0.1, 0.5, 0.9))
+    share = weight.T[:, :, None, None]
+    parts = np.where(share > 0, quantile_values, 0.0)
+    mean = (share * parts).sum(axis=0)
+    centre = mean[..., [middle]]
+    between = (share * (parts[..., [middle]] - centre) ** 2).sum(axis=0)
+    within = ((mean[..., [high]] - mean[..., [low]]) / _WIDTH_80) ** 2
+    wider = np.sqrt(1 + between / np.where(within > 0, within, np.inf))
+    spread = wider * (mean - centre)
+    flat = (within == 0) & (between > 0)  # parts without a band of their own
+    result: Floats = np.where(flat, centre + np.sqrt(between) * ndtri(np.asarray(quantiles)), centre + spread)
+    return result
