@@ -136,9 +136,9 @@ def test_a_forecast_learns_from_the_masked_history_and_is_compared_with_the_meas
     assert soft.now == pytest.approx(0.97)  # what is, not what is learnt
     assert soft.weeks_over >= 1
     assert soft.probability == 1
-    assert "is at or above 80 % now" in capacity_findings.headline(without, CATALOGUE)
-    assert without.masked["reason"].tolist() == ["load test"]
-    assert plain.masked.empty
+    assert "is at or above" in capacity_findings.headline(without, CATALOGUE)
+    assert masking.table(without.left_out)["reason"].tolist() == ["load test"]
+    assert masking.table(plain.left_out).empty
     assert without.digest != plain.digest
     said = capacity_findings.findings(without, CATALOGUE)
     assert said[said["kind"] == "data"]["sentence"].tolist()[-1] == "a note."

@@ -20,7 +20,6 @@ from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.moment import Span, duration, duration_text
-from tutordex_analysis.question import left_out as masking
 from tutordex_analysis.question.growth import Volume, volume
 from tutordex_analysis.question.left_out import LeftOut, left_out
 from tutordex_analysis.question.resource import WITHIN, Resource, newest, resource
@@ -103,11 +102,6 @@ class Outlook:
     sufficiency: tuple[Sufficiency, ...]
     left_out: tuple[LeftOut, ...] = ()
     mask_notes: tuple[str, ...] = ()
-
-    @property
-    def masked(self) -> pd.DataFrame:
-        """What no forecast learnt from, and why, as a table."""
-        return masking.table(self.left_out)
 
     @property
     def answers(self) -> tuple[Resource | Volume, ...]:
@@ -214,20 +208,13 @@ def outlook(
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=duration(horizon))
         less = left_out(enough.signal, history, masks.masks)
-        training = less.training
+        learnt, civil = less.training, catalogue.calendar
         try:
             if catalogue.limits_of(name):
-                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths, training=training))
+                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths, training=learnt))
             elif enough.signal.kind == "count" and not enough.signal.by:
                 volumes.append(
-                    volume(
-                        enough.signal,
-                        history,
-                        horizon=enough.horizon,
-                        calendar=catalogue.calendar,
-                        seed=seed,
-                        training=training,
-                    )
+                    volume(enough.signal, history, horizon=enough.horizon, calendar=civil, seed=seed, training=learnt)
                 )
             else:
                 continue
