@@ -66,6 +66,11 @@ def openmetrics():
     yield from (
         f'worker_jobs_processed_total{{status="ok"}} {n} {t:.0f}\n' for n, t in zip(total, moments, strict=True)
     )
+    yield "# TYPE worker_job_latency_seconds summary\n"
+    for name, each in (("sum", 8), ("count", 1)):
+        yield from (
+            f"worker_job_latency_seconds_{name} {n * each} {t:.0f}\n" for n, t in zip(total, moments, strict=True)
+        )
     yield "# EOF\n"
 
 
