@@ -86,6 +86,11 @@ def first_passage(paths, limit):
     return found
 
 
+def covered(ds, windows, step):
+    """Whether each value, which covers (t - step, t], shares more than an instant with a window."""
+    return [any(min(t, end) > max(t - step, start) for start, end in windows) for t in ds]
+
+
 def single_server(arrivals, services, poll=0.0, batch=1):
     """Waits of jobs from arrival to start: a server that claims up to `batch`, works them off, and sleeps when idle."""
     waits, now, next_job = [], 0.0, 0

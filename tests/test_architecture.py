@@ -20,8 +20,8 @@ LEVELS = (
     {"errors"},
     {"moment", "disk"},
     {"frame", "promql", "measure", "civil", "spec", "yaml_file"},
-    {"limit"},
-    {"catalogue", "catalogue_file", "settings"},
+    {"limit", "mask"},
+    {"catalogue", "catalogue_file", "settings", "incidents_file"},
     {"source", "model"},
     {"question", "sink"},
     {"weekly", "notebook", "publish", "schedule"},
@@ -34,6 +34,8 @@ NEIGHBOURS = {
     ("promql", "frame"),
     ("catalogue", "catalogue_file"),  # inside its `load` only
     ("catalogue_file", "catalogue"),
+    ("incidents_file", "catalogue"),
+    ("incidents_file", "settings"),
     ("weekly", "notebook"),
 }
 

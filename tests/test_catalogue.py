@@ -95,6 +95,14 @@ def test_parts_fill_in_the_step_and_are_shared_between_signals():
         ("queues:\n  q: {title: Q, jobs: jobs_done, busy: worker_busy, times: jobs_done}\n", 2, "a count by le, which"),
         ("queues:\n  q: {title: Q, jobs: jobs_done, busy: worker_busy, poll: soon}\n", 2, "duration"),
         ("calendar:\n  timezone: Asia/Singapura\n", 2, "time zone"),
+        ("alerts:\n  a: {alert: Down, signals: [post_seen]}\n", 2, "the alert a is about signals 'post_seen'"),
+        ("alerts:\n  a:\n    alert: Down\n    areas: [moon]\n", 4, "about areas 'moon', which are not there"),
+        ("alerts:\n  a:\n    alert: Down\n", 2, "name the signals"),
+        ("alerts:\n  a:\n    alert: sum(Down)\n    areas: [host]\n", 3, "must name an alert"),
+        ("alerts:\n  a:\n    alert: '{job=\"x\"}'\n    areas: [host]\n", 3, "must name an alert"),
+        ("alerts:\n  a:\n    alert: Down\n    signal: [cpu_used]\n", 4, "signal: there is no such key"),
+        ("alerts:\n  Down: {alert: Down, areas: [host]}\n", 2, "is not a name"),
+        ("alerts: [Down]\n", 1, "not a list"),
         (
             HEAD + "    seasons: [1 day]\n",
             8,
@@ -136,6 +144,22 @@ def test_own_signals_overlay_the_shipped_ones_name_by_name(tmp_path):
     assert "cpu" not in known.limits
     assert known.signal("memory_used").title == "RAM"
     assert "disk_used" in known.signals
+
+
+def test_alerts_are_overlaid_name_by_name_and_forget_signals_that_are_gone(tmp_path):
+    shipped = catalogue_file.load().alerts
+    written(
+        tmp_path,
+        "signals:\n  dms_sent: null\n" + GAUGE + "alerts:\n  llm_failing: null\n"
+        "  site_down: {alert: SiteDown, signals: [mine], areas: [backend]}\n"
+        "  hot: {alert: '{alertname=\"High CPU\"}', signals: [cpu_used]}\n",
+    )
+    known = catalogue_file.load(tmp_path)
+    assert {*known.alerts} == {*shipped} - {"llm_failing"} | {"hot"}
+    down = known.alerts["site_down"]
+    assert (down.name, down.alert) == ("site_down", "SiteDown")
+    assert {"mine", "api_requests"} < {*known.concerned(down.signals, down.areas)}
+    assert known.concerned(known.alerts["dm_failing"].signals, ()) == ()
 
 
 def test_a_catalogue_can_stand_without_the_shipped_one(tmp_path):

@@ -114,6 +114,14 @@ def test_catalogue_add_and_schema(run, here):
     assert code == 0
     assert 'catalogue = "mine"' in out
     assert run("catalogue", "check", "mine")[1].startswith("55 signals")
+    (here / "mine" / "incidents.yaml").write_text(
+        "incidents:\n- {from: 2026-03-01T00:00Z, to: 2026-03-02T00:00Z, areas: [other], reason: x, expires: 2026-04-01}"
+    )
+    assert ", 1 masks by hand: all is well" in run("catalogue", "check", "mine")[1]
+    (here / "mine" / "incidents.yaml").write_text("incidents:\n- {signals: [cold]}\n")
+    code, out, err = run("catalogue", "check", "mine")
+    assert (code, out) == (1, "")
+    assert err.startswith("tutordex-analysis: mine/incidents.yaml:2: incidents.0.from: this key is missing")
     assert json.loads(run("catalogue", "schema")[1])["title"] == "tutordex-analysis catalogue"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Literal
@@ -21,6 +21,7 @@ from tutordex_analysis import promql
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.limit import Limit, Queue
+from tutordex_analysis.mask import Alert
 from tutordex_analysis.moment import Span, duration, duration_text
 from tutordex_analysis.spec import Duration, Spec
 
@@ -223,6 +224,7 @@ class Catalogue:
         signals: By name.
         limits: By name.
         queues: By name.
+        alerts: By name; while one fires, the numbers of its signals are not normal.
         calendar: Civil time of the stack.
         inventory: Metric names that the stack exposes; empty where nobody said.
     """
@@ -230,6 +232,7 @@ class Catalogue:
     signals: Mapping[str, Signal]
     limits: Mapping[str, Limit] = field(default_factory=dict)
     queues: Mapping[str, Queue] = field(default_factory=dict)
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
     calendar: Calendar = field(default_factory=Calendar)
     inventory: frozenset[str] = frozenset()
 
@@ -246,6 +249,11 @@ class Catalogue:
     def limits_of(self, signal: str) -> tuple[Limit, ...]:
         """The limits of a signal."""
         return tuple(limit for limit in self.limits.values() if limit.signal == signal)
+
+    def concerned(self, signals: Iterable[str], areas: Iterable[str]) -> tuple[str, ...]:
+        """Names of the signals that are named or lie in one of the areas, sorted."""
+        inside = {signal.name for signal in self.signals.values() if signal.area in {*areas}}
+        return tuple(sorted(inside | ({*signals} & self.signals.keys())))
 
     @property
     def parts(self) -> tuple[Part, ...]:

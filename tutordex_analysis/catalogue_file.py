@@ -10,17 +10,19 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from tutordex_analysis import promql, yaml_file
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.limit import Limit, Queue
+from tutordex_analysis.mask import Alert
 from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
+_OTHERS = (INVENTORY, "incidents.yaml")  # files of the folder that hold no signals; see incidents_file
+_NAMED = ("signals", "limits", "queues", "alerts")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
 
@@ -34,6 +36,9 @@ class _File(BaseModel):
     signals: dict[str, Signal | None] = Field({}, description="Signals by name; null removes a shipped one")
     limits: dict[str, Limit | None] = Field({}, description="Limits by name; null removes a shipped one")
     queues: dict[str, Queue | None] = Field({}, description="Queues by name; null removes a shipped one")
+    alerts: dict[str, Alert | None] = Field(
+        {}, description="Alerts that make numbers abnormal, by a name of yours; null removes a shipped one"
+    )
     calendar: Calendar | None = None
 
 
@@ -55,6 +60,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     signals: dict[str, Signal] = {}
     limits: dict[str, Limit] = {}
     queues: dict[str, Queue] = {}
+    alerts: dict[str, Alert] = {}
     calendar = Calendar()
     for files, inventory in layers:
         _unique(files)
@@ -67,6 +73,8 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
                 _put(limits, name, limit)
             for name, queue in file.queues.items():
                 _put(queues, name, queue)
+            for name, alert in file.alerts.items():
+                _put(alerts, name, alert)
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
         if limit.signal not in signals:
@@ -85,8 +93,25 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
                 _told(queue, signals, path, root)
     limits = {name: limit for name, limit in limits.items() if limit.signal in signals}
     queues = {name: queue for name, queue in queues.items() if signals.keys() >= {*queue.signals.values()}}
+    _concerned(layers[-1][0], signals)
     inventory = frozenset[str]().union(*(names for _, names in layers))
-    return Catalogue(signals=signals, limits=limits, queues=queues, calendar=calendar, inventory=inventory)
+    return Catalogue(
+        signals=signals, limits=limits, queues=queues, alerts=alerts, calendar=calendar, inventory=inventory
+    )
+
+
+def _concerned(files: Mapping[Path, tuple[_File, yaml.Node]], signals: Mapping[str, Signal]) -> None:
+    """Refuses an alert of these files that is said to concern what is not there."""
+    areas = {signal.area for signal in signals.values()}
+    for path, (file, root) in files.items():
+        for name, alert in file.alerts.items():
+            for key, known in (("signals", {*signals}), ("areas", areas)):
+                strange = sorted({*getattr(alert, key, ())} - known)
+                if strange:
+                    line = line_of(root, ("alerts", name, key))
+                    raise CatalogueError(
+                        f"{path}:{line}: the alert {name} is about {key} {strange[0]!r}, which are not there"
+                    )
 
 
 def _told(queue: Queue, signals: Mapping[str, Signal], path: Path, root: yaml.Node) -> None:
@@ -187,17 +212,13 @@ def _inserted(text: str, entry: Mapping[str, object]) -> str:
 def _files(folder: Path) -> dict[Path, tuple[_File, yaml.Node]]:
     if not folder.is_dir():
         raise CatalogueError(f"the catalogue folder {folder} is not there; make it or correct the setting catalogue")
-    paths = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if path.name != INVENTORY]
+    paths = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if path.name not in _OTHERS]
     return {path: _read(path) for path in paths}
 
 
 def _read(path: Path) -> tuple[_File, yaml.Node]:
-    root = yaml_file.tree(path)
-    if not isinstance(root, yaml.MappingNode):
-        raise CatalogueError(f"{path}:1: a catalogue file has the keys signals, limits, queues, calendar")
-    yaml_file.no_twins(root, path)
-    data = yaml_file.data(path)
-    for key in ("signals", "limits", "queues"):
+    root, data = yaml_file.read(path, keys=tuple(_File.model_fields))
+    for key in _NAMED:
         if not isinstance(data.get(key) or {}, dict):
             raise CatalogueError(
                 f"{path}:{line_of(root, (key,))}: {key}: write names with their keys below, not a list"
@@ -212,29 +233,14 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
     try:
         return _File.model_validate(data), root
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        first = next(
-            (one for one in found if one["type"] == "extra_forbidden"), found[0]
-        )  # a typo, before what it lacks
-        where = tuple(str(part) for part in first["loc"])
-        raise CatalogueError(f"{path}:{line_of(root, where)}: {_sentence(first, where)}") from error
-
-
-def _sentence(first: ErrorDetails, where: tuple[str, ...]) -> str:
-    spot = ".".join(part for part in where if part not in ("Signal", "Limit", "Queue"))
-    if first["type"] == "extra_forbidden":
-        return f"{spot}: there is no such key"
-    if first["type"] == "missing":
-        return f"{spot}: this key is missing"
-    cause = first.get("ctx", {}).get("error")
-    return f"{spot}: {cause or first['msg']}"
+        raise yaml_file.wrong(error, path, root) from error
 
 
 def _unique(files: Mapping[Path, tuple[_File, yaml.Node]]) -> None:
     homes: dict[tuple[str, str], Path] = {}
     for path, (file, root) in files.items():
-        for key, names in (("signals", file.signals), ("limits", file.limits), ("queues", file.queues)):
-            for name in names:
+        for key in _NAMED:
+            for name in getattr(file, key):
                 if (key, name) in homes:
                     line = line_of(root, (key, name))
                     raise CatalogueError(f"{path}:{line}: {name!r} is in {homes[key, name].name} already")

@@ -48,7 +48,7 @@ def _root(
     )
 )
 def pull(
-    signals: Annotated[list[str] | None, typer.Argument(help="Names of signals; none for all.")] = None,
+    signals: Annotated[list[str] | None, typer.Argument(help="Names of signals, or alerts; none for all.")] = None,
     source: SourceOption = "",
     step: Annotated[str, typer.Option(help="Grid of what is kept.")] = "5m",
     since: Annotated[str, typer.Option(help="How far back the first pull goes.")] = "15d",
@@ -62,8 +62,10 @@ def pull(
     """Bring the archive up to date with the server."""
     from tutordex_analysis import catalogue_file
     from tutordex_analysis.settings import load
+    from tutordex_analysis.source import alerts
     from tutordex_analysis.source import pull as pulling
     from tutordex_analysis.source.connect import server_of
+    from tutordex_analysis.source.masks import keep_silences
 
     settings = load()
     url = source or settings.prometheus_url
@@ -72,12 +74,15 @@ def pull(
     own = catalogue_file.load(settings.catalogue) if settings.catalogue else None
     server = server_of(url, settings, own)
     known = server.catalogue
-    chosen = [known.signal(name) for name in signals or known.signals if signals or known.signals[name].parts]
+    wanted = signals or [*(name for name, signal in known.signals.items() if signal.parts), alerts.NAME]
+    parts = {name: known.signal(name).parts for name in wanted if name != alerts.NAME}
+    parts |= {alerts.NAME: (alerts.FIRING,)} if alerts.NAME in wanted else {}
+    folder = (archive or settings.archive) / settings.source_name
     with progress("pulling") as show:
         result = pulling.pull(
             server,
-            (archive or settings.archive) / settings.source_name,
-            {signal.name: signal.parts for signal in chosen},
+            folder,
+            parts,
             step=step,
             since=since,
             refill=refill,
@@ -86,6 +91,8 @@ def pull(
             note=note,
         )
     show_table(result.table, as_json=as_json)
+    if alerts.NAME in wanted:
+        keep_silences(folder, server.uri, settings)
     if result.failed:
         fail("some signals could not be pulled; the others were, and the next pull asks for the rest")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import promql_parser
 
@@ -47,6 +48,54 @@ def is_selector(query: str) -> bool:
         return isinstance(promql_parser.parse(query), promql_parser.VectorSelector)
     except ValueError:
         return False
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """What a label must be.
+
+    Attributes:
+        label: Its name.
+        value: Text, or a regular expression that must match the whole value.
+        regex: Whether the value is one.
+        equal: False where it must not match.
+    """
+
+    label: str
+    value: str
+    regex: bool = False
+    equal: bool = True
+
+    def fits(self, value: str) -> bool:
+        """Whether a label's value is as it must be; an expression that cannot be read fits nothing."""
+        try:
+            same = re.fullmatch(self.value, value) is not None if self.regex else self.value == value
+        except re.error:
+            return False
+        return same == self.equal
+
+
+def matchers(selector: str) -> tuple[Matcher, ...]:
+    """What a plain selector asks of an alert's labels: its name is `alertname`.
+
+    Raises:
+        CatalogueError: It is none.
+
+    Example:
+        >>> [one.label for one in matchers('TargetDown{job="worker"}')]
+        ['alertname', 'job']
+    """
+    node = promql_parser.parse(selector)
+    if not isinstance(node, promql_parser.VectorSelector):
+        raise CatalogueError(f"{shorten(selector)!r} must be one plain selector")
+    op = promql_parser.MatchOp
+    named = [Matcher("alertname", node.name)] if node.name else []
+    asked = [
+        Matcher(one.name, one.value, regex=one.op in (op.Re, op.NotRe), equal=one.op in (op.Equal, op.Re))
+        for one in node.matchers.matchers
+        if one.name != "__name__"
+    ]
+    return (*named, *asked)
 
 
 def normal(query: str) -> str:

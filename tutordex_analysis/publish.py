@@ -12,8 +12,10 @@ import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import AnalysisError, NotEnoughData
+from tutordex_analysis.mask import Masks
 from tutordex_analysis.moment import Instant, Span, duration, instant
 from tutordex_analysis.question import capacity
+from tutordex_analysis.question.left_out import left_out
 from tutordex_analysis.question.resource import Resource, newest, resource
 from tutordex_analysis.question.sufficiency import sufficiency
 from tutordex_analysis.sink import exposition
@@ -21,6 +23,7 @@ from tutordex_analysis.sink.exposition import Family
 from tutordex_analysis.sink.exposition_reports import from_shelf
 from tutordex_analysis.sink.shelf import shelf
 from tutordex_analysis.source.connect import Source, settled
+from tutordex_analysis.source.masks import read_masks
 
 NEWEST = "newest"  # as-of: the moment at which the source's newest sample was settled
 WINDOW = "120d"
@@ -72,7 +75,8 @@ def publication(
     time_range = settled(source, WINDOW, step=STEP, as_of="" if as_of == NEWEST else as_of)
     catalogue = source.catalogue
     histories = capacity.gather(source, catalogue, time_range)
-    resources = list(_resources(histories, catalogue, duration(horizon)))
+    masks = read_masks(source, time_range)
+    resources = list(_resources(histories, catalogue, duration(horizon), masks))
     data_end = newest(one.history for one in resources)
     moment = instant(now) if not as_of else data_end if as_of == NEWEST else instant(as_of)
     fresh = [one for one in resources if moment - newest([one.history]) <= duration(validity)]
@@ -85,7 +89,7 @@ def publication(
 
 
 def _resources(
-    histories: Mapping[str, pd.DataFrame], catalogue: Catalogue, horizon: pd.Timedelta
+    histories: Mapping[str, pd.DataFrame], catalogue: Catalogue, horizon: pd.Timedelta, masks: Masks
 ) -> Iterator[Resource]:
     """The forecasts that can be made; those that cannot yet are left out."""
     refused = ""
@@ -93,7 +97,8 @@ def _resources(
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=horizon)
         try:
-            yield resource(history, enough, catalogue)
+            without = left_out(enough.signal, history, masks.masks)
+            yield resource(history, enough, catalogue, training=without.training)
             some = True
         except NotEnoughData as error:
             refused = refused or str(error)

@@ -28,7 +28,10 @@ class Settings(BaseSettings):
     archive: Path = Field(Path("data/archive"), description="Folder of the archive")
     catalogue: Path | None = Field(None, description="Folder of your own signals")
     reports: Path = Field(Path("reports"), description="Folder of the pages")
-    alertmanager_url: str | None = None
+    incidents: Path | None = Field(
+        None, description="File of masks made by hand; the incidents.yaml of the catalogue folder"
+    )
+    alertmanager_url: str | None = Field(None, description="Whose silences are read; http(s)://host:port[/prefix]")
     events_url: SecretStr | None = Field(None, description="Folder of exported event tables, such as users.parquet")
     report_url: str | None = Field(None, description="Where the pages can be reached, for links")
 

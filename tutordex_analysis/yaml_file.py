@@ -1,36 +1,49 @@
-"""YAML as the text and the lines it came from, so that what is wrong is refused with file and line."""
+"""YAML that people write: read safely, and what is wrong with it told with file and line."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from tutordex_analysis.errors import CatalogueError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SPECS = ("Signal", "Limit", "Queue", "Alert")  # pydantic names them in a place, the file does not
 
 
-def tree(path: Path) -> yaml.Node | None:
-    """The nodes of a file, which know their lines; None for an empty one.
+def read(path: Path, *, keys: Sequence[str]) -> tuple[yaml.Node, dict[str, Any]]:
+    """A file that is one mapping: its nodes, which know their lines, and its data.
+
+    Args:
+        path: The file.
+        keys: What it may have, for the sentence.
 
     Raises:
-        CatalogueError: It is not YAML.
+        CatalogueError: It is no YAML, no mapping, or a key is there twice.
     """
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error)
         raise CatalogueError(f"{path}:{mark.line + 1 if mark else 1}: this is not YAML: {what}") from error
+    if not isinstance(root, yaml.MappingNode):
+        several = "keys" if len(keys) > 1 else "key"
+        raise CatalogueError(f"{path}:1: a file of this kind has the {several} {', '.join(keys)}")
+    _no_twins(root, path)
+    return root, data(path)
 
 
 def data(path: Path) -> Any:  # noqa: ANN401 - YAML holds anything
-    """What a file says.
+    """What a file holds.
 
     Raises:
-        CatalogueError: It is not YAML, or a value in it is none.
+        CatalogueError: It cannot be read.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe loader, C where there is one
@@ -41,8 +54,41 @@ def data(path: Path) -> Any:  # noqa: ANN401 - YAML holds anything
         raise CatalogueError(f"{where}: this cannot be read: {what}") from error
 
 
-def no_twins(node: yaml.Node, path: Path) -> None:
-    """Refuses a key that is there twice, or is no word."""
+def wrong(error: ValidationError, path: Path, root: yaml.Node) -> CatalogueError:
+    """The first thing that a model refused, with file and line; a typo comes before what is missing for it."""
+    found = error.errors(include_url=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    where = tuple(str(part) for part in first["loc"])
+    return CatalogueError(f"{path}:{line_of(root, where)}: {_sentence(first, where)}")
+
+
+def line_of(node: yaml.Node, where: Sequence[str]) -> int:
+    """The line of a place in the file, as near as the file has it; entries of a list are numbers."""
+    line = node.start_mark.line + 1
+    for part in where:
+        if isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+            continue
+        if not isinstance(node, yaml.MappingNode):
+            break
+        found = [(key, value) for key, value in node.value if key.value == part]
+        if found:
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return int(line)
+
+
+def _sentence(first: ErrorDetails, where: Sequence[str]) -> str:
+    spot = ".".join(part for part in where if part not in _SPECS)
+    if first["type"] == "extra_forbidden":
+        return f"{spot}: there is no such key"
+    if first["type"] == "missing":
+        return f"{spot}: this key is missing"
+    cause = first.get("ctx", {}).get("error")
+    return f"{spot}: {cause or first['msg']}"
+
+
+def _no_twins(node: yaml.Node, path: Path) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -51,20 +97,7 @@ def no_twins(node: yaml.Node, path: Path) -> None:
             if key.value in seen:
                 raise CatalogueError(f"{path}:{key.start_mark.line + 1}: the key {key.value!r} is here twice")
             seen.add(key.value)
-            no_twins(value, path)
+            _no_twins(value, path)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            no_twins(value, path)
-
-
-def line_of(node: yaml.Node, where: tuple[str, ...]) -> int:
-    """The line of a place in the file, as near as the file has it."""
-    line = node.start_mark.line + 1
-    for part in where:
-        if not isinstance(node, yaml.MappingNode):
-            break
-        found = [(key, value) for key, value in node.value if key.value == part]
-        if not found:
-            continue
-        line, node = found[0][0].start_mark.line + 1, found[0][1]
-    return int(line)
+            _no_twins(value, path)

@@ -170,3 +170,18 @@ def test_constant_series_stay_constant():
 def test_a_straight_line_is_the_model_without_changepoints():
     y = np.random.default_rng(0).normal(size=(2, 120)).cumsum(axis=1)
     assert np.array_equal(fit(y, 9, model=straight_line), fit(y, 9, changepoints=False))
+
+
+@pytest.mark.parametrize("hours", [6, 24])
+@pytest.mark.parametrize("weekday", [0, 2, 3, 5])
+def test_a_gap_does_not_widen_the_band_of_a_disk_that_fills_and_is_cleaned_every_week(hours, weekday):
+    t = np.arange(6 * 7 * 24)
+    rng = np.random.default_rng(2)
+    y = 0.6 + 0.0035 * t / 24 - 0.006 * (t // (7 * 24)) + 0.0002 * rng.normal(size=len(t))
+    gap = y.copy()
+    start = (4 * 7 + weekday) * 24 + 30
+    gap[start : start + hours] = np.nan
+    whole, without = (fit(one, 7 * 24, (24, 7 * 24))[0] for one in (y, gap))
+    widths = [(one[:, 2] - one[:, 0]).mean() for one in (whole, without)]
+    assert widths[1] < 1.3 * widths[0]
+    assert np.abs(without[:, 1] - whole[:, 1]).max() < 0.002

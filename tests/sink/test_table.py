@@ -92,3 +92,22 @@ def test_html_is_escaped_and_has_its_caption():
     assert "<caption>When limits are reached" in html
     folded = table.FoldOut("How we know", [table.dates(rows, tz="UTC")])._repr_html_()
     assert folded.startswith("<details><summary>How we know</summary><table")
+
+
+def test_what_was_left_out_is_told_in_civil_time_ten_rows_at_most():
+    row = {
+        "end": DAY + pd.Timedelta("90min"),
+        "signals": "New posts",
+        "origin": "incident",
+        "reason": "<b>load test</b>",
+    }
+    rows = pd.DataFrame([{"start": DAY - i * pd.Timedelta("1D"), **row} for i in range(12)])
+    shown = table.left_out(rows, tz="Asia/Singapore")
+    assert shown.frame.iloc[0].tolist() == [
+        *("15 Dec 2026 01:00", "15 Dec 2026 02:30"),
+        *("New posts", "incidents file", "<b>load test</b>"),
+    ]
+    assert len(shown.frame) == 10
+    assert shown.caption.endswith("the newest 10 of 12")
+    assert "<b>" not in shown._repr_html_()
+    assert table.left_out(rows.iloc[:0], tz="UTC").caption.endswith("nothing this time")

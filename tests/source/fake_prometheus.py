@@ -47,6 +47,7 @@ class Fake:
         max_samples: A range query above it is answered with 422.
         extra: Fields added to each good answer of a range query.
         asked: (path, form, headers) of each request.
+        silences: What an Alertmanager answers at this address; 404 for None.
     """
 
     url: str = ""
@@ -57,6 +58,7 @@ class Fake:
     extra: dict[str, object] = field(default_factory=dict)
     asked: list[tuple[str, Form, dict[str, str]]] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
+    silences: Reply | None = None
 
     @property
     def ranges(self) -> list[Form]:
@@ -70,6 +72,8 @@ class Fake:
             return _good({"resultType": "scalar", "result": [self.now, str(self.now)]})
         if path.endswith("/values"):
             return _good(sorted({labels.get(path.split("/")[-2], "") for labels, _ in self.series} - {""}))
+        if path.endswith("/api/v2/silences") and self.silences is not None:
+            return self.silences
         return Reply(404, b"404 page not found")
 
     def _range(self, form: Form) -> Reply:

@@ -19,23 +19,53 @@ Mask = npt.NDArray[np.bool_]
 
 
 def first(y: Floats, *, season: int, explained: Mask) -> Floats:
-    """Values to start from: gaps at the median of their phase, gross spikes of a few steps taken off.
+    """Values to start from: gaps as `bridged`, gross spikes of a few steps taken off.
 
     Args:
-        y: Shape (n_series, n), centred on 0, NaN where there is a gap; a phase without any reading starts at 0.
+        y: Shape (n_series, n), centred on 0, NaN where there is a gap.
         season: Steps; 1 for none.
         explained: Instants whose values a holiday may explain, shape (n,); nothing is taken off there.
     """
-    rows, n = y.shape
-    cycles = -(-n // season)
-    padded = np.full((rows, cycles * season), np.nan)
-    padded[:, :n] = y
-    by_phase = np.swapaxes(padded.reshape(rows, cycles, season), 1, 2).reshape(-1, cycles)
-    profile = np.tile(np.nan_to_num(median(by_phase).reshape(rows, season)), cycles)[:, :n]
-    deviation = np.where(np.isnan(y), 0.0, y - profile)
+    profile = _profile(y, season)
+    deviation = np.where(np.isnan(y), bridged(y, season=season) if np.isnan(y).any() else 0.0, y) - profile
     local = _middle_of_three(deviation)
     limit = _GROSS * _limit(np.where(np.isnan(y), np.nan, deviation - local))
     return profile + np.where(explained, deviation, local + np.clip(deviation - local, -limit, limit))
+
+
+def bridged(y: Floats, *, season: int) -> Floats:
+    """Gaps filled by the level of their time and the shape of the season, fitted to the readings on both sides.
+
+    The median of a gap's phase alone would be a jump on a disk that fills, and a jump makes a band wide.
+
+    Args:
+        y: Shape (n_series, n), NaN where there is a gap; a series without any reading is 0.
+        season: Steps; 1 for none.
+    """
+    rows, n = y.shape
+    cycles = -(-n // season)
+    middles = _across(median(_cut(y, season).reshape(-1, season)).reshape(rows, cycles))
+    place = np.clip((np.arange(n) - (season - 1) / 2) / season, 0, cycles - 1)
+    low = place.astype(np.intp)
+    high = np.minimum(low + 1, cycles - 1)
+    level = middles[:, low] + (place - low) * (middles[:, high] - middles[:, low])
+    usual = level + _profile(y - level, season)
+    return usual + _across(y - usual)
+
+
+def _cut(y: Floats, season: int) -> Floats:
+    """Whole cycles, NaN after the end, shape (n_series, cycles, season)."""
+    rows, n = y.shape
+    padded = np.full((rows, -(-n // season) * season), np.nan)
+    padded[:, :n] = y
+    return padded.reshape(rows, -1, season)
+
+
+def _profile(y: Floats, season: int) -> Floats:
+    """The median of each phase at all its instants, 0 for a phase without any reading."""
+    cycles = _cut(y, season)
+    by_phase = np.swapaxes(cycles, 1, 2).reshape(-1, cycles.shape[1])
+    return np.tile(np.nan_to_num(median(by_phase).reshape(len(y), season)), cycles.shape[1])[:, : y.shape[1]]
 
 
 def update(y: Floats, fitted: Floats, *, memory: Floats) -> Floats:
@@ -70,6 +100,19 @@ def bridge(errors: Floats, there: Mask, *, memory: Floats) -> Floats:
     result = errors.copy()
     result[row, gap] = (a * (1 - b**2) * left + b * (1 - a**2) * right) / np.where(bottom > 0, bottom, 1.0)
     return result
+
+
+def _across(values: Floats) -> Floats:
+    """Gaps on straight lines between the readings on both sides, at its ends like the nearest one; 0 without any."""
+    there, n = ~np.isnan(values), values.shape[1]
+    at = np.arange(n)
+    before = np.maximum.accumulate(np.where(there, at, -1), axis=1)
+    after = np.minimum.accumulate(np.where(there, at, n)[:, ::-1], axis=1)[:, ::-1]
+    left = np.where(before >= 0, before, np.where(after < n, after, 0))
+    right = np.where(after < n, after, left)
+    low, high = (np.take_along_axis(np.nan_to_num(values), one, axis=1) for one in (left, right))
+    share = np.where(right > left, (at - left) / np.maximum(right - left, 1), 0.0)
+    return np.where(there, values, low + share * (high - low))
 
 
 def _limit(errors: Floats) -> Floats:

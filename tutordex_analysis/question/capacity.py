@@ -19,9 +19,11 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.limit import Level, Scaling
+from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.moment import Span, duration, duration_text
 from tutordex_analysis.question import tamland
 from tutordex_analysis.question.growth import Volume, volume
+from tutordex_analysis.question.left_out import LeftOut, left_out
 from tutordex_analysis.question.resource import WITHIN, Resource, newest, resource
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
 from tutordex_analysis.question.urgency import LEAD, urgency
@@ -113,6 +115,8 @@ class Outlook:
         passages: Every limit of every series, the most urgent first.
         volumes: How fast each counted signal grows.
         sufficiency: What each history allows.
+        left_out: Each history with what its forecast did not learn from.
+        mask_notes: Masks that expired, were refused or could not be read, one sentence each.
     """
 
     at: pd.Timestamp
@@ -120,6 +124,8 @@ class Outlook:
     passages: tuple[Passage, ...]
     volumes: tuple[Volume, ...]
     sufficiency: tuple[Sufficiency, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    mask_notes: tuple[str, ...] = ()
 
     @property
     def answers(self) -> tuple[Resource | Volume, ...]:
@@ -130,6 +136,7 @@ class Outlook:
     def digest(self) -> str:
         """Twelve hex digits of all that was read."""
         each = "".join(frames.digest(one.history) for one in self.answers)
+        each += "".join(frames.digest(one.training) for one in self.left_out if one.masks)
         return hashlib.sha256(each.encode()).hexdigest()[:12]
 
     @property
@@ -219,6 +226,7 @@ def outlook(
     horizon: Span = "90d",
     seed: int = 0,
     n_paths: int = 1000,
+    masks: Masks = NO_MASKS,
 ) -> Outlook:
     """Every signal with a limit against it, and how every counted one grows.
 
@@ -228,6 +236,7 @@ def outlook(
         horizon: How far to look; for each signal at most twice its own history.
         seed: Of the simulated paths.
         n_paths: How many.
+        masks: Stretches that forecasts do not learn from; what is shown and compared with limits holds them.
 
     Raises:
         NotEnoughData: Not one signal can be forecast.
@@ -235,20 +244,24 @@ def outlook(
     resources: list[Resource] = []
     volumes: list[Volume] = []
     known: list[Sufficiency] = []
+    without: list[LeftOut] = []
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=duration(horizon))
+        less = left_out(enough.signal, history, masks.masks)
+        learnt, civil = less.training, catalogue.calendar
         try:
             if catalogue.limits_of(name):
-                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths))
+                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths, training=learnt))
             elif enough.signal.kind == "count" and not enough.signal.by:
                 volumes.append(
-                    volume(enough.signal, history, horizon=enough.horizon, calendar=catalogue.calendar, seed=seed)
+                    volume(enough.signal, history, horizon=enough.horizon, calendar=civil, seed=seed, training=learnt)
                 )
             else:
                 continue
         except NotEnoughData as error:
             enough = replace(enough, refused=str(error))
         known.append(enough)
+        without.append(less)
     if not resources and not volumes:
         soonest = min(known, key=lambda one: (pd.isna(one.first_from), one.first_from))
         since = "" if pd.isna(soonest.first_from) else f" (from {soonest.first_from:%Y-%m-%d} something can be said)"
@@ -260,6 +273,8 @@ def outlook(
         passages=tuple(sorted(passages, key=_rank)),
         volumes=tuple(volumes),
         sufficiency=tuple(known),
+        left_out=tuple(without),
+        mask_notes=(*masks.notes, *(sentence for one in without for sentence in one.refused)),
     )
 
 

@@ -31,6 +31,7 @@ def findings(outlook: Outlook, catalogue: Catalogue, *, more: Iterable[Finding] 
             *(_growth(one) for one in outlook.volumes),
             *more,
             *_lacks(outlook, tz),
+            *(Finding(question=QUESTION, signal="", kind="data", sentence=note) for note in outlook.mask_notes),
         ]
     )
 

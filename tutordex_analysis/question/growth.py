@@ -64,7 +64,14 @@ class Volume:
 
 
 def volume(
-    signal: Signal, history: pd.DataFrame, *, horizon: pd.Timedelta, calendar: Calendar, seed: int, n: int = 1000
+    signal: Signal,
+    history: pd.DataFrame,
+    *,
+    horizon: pd.Timedelta,
+    calendar: Calendar,
+    seed: int,
+    n: int = 1000,
+    training: pd.DataFrame | None = None,
 ) -> Volume:
     """The growth of one counted signal with a single series.
 
@@ -75,6 +82,8 @@ def volume(
         calendar: Whose days, and which holidays.
         seed: Of the simulated futures.
         n: How many of them.
+        training: The same rows without what masks leave out. A day that lacks a quarter of its steps there is not
+            learnt from; any other counts whole, since what an outage delayed is counted the same day.
 
     Raises:
         NotEnoughData: Fewer than two weeks of whole days, or nothing was counted.
@@ -91,7 +100,7 @@ def volume(
         raise NotEnoughData(f"nothing of {signal.name} was counted in the last 28 days")
     seasons = [one for one in signal.season_lengths if one > DAY]
     ahead = forecast(
-        days,
+        days if training is None else days.assign(y=days["y"].mask(daily(training, tz=calendar.timezone)["y"].isna())),
         horizon=horizon,
         season_lengths=seasons,
         calendar=calendar.country,

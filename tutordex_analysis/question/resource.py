@@ -26,7 +26,7 @@ class Resource:
 
     Attributes:
         signal: What it is.
-        history: The frame it was forecast from.
+        history: What was measured; it was forecast from the same without what masks leave out.
         forecast: Every series of the signal.
         limits: By name; the values of each in the signal's unit.
         breaches: When a value of a limit is reached, by (name of the limit, level); only series that the limit is
@@ -58,17 +58,33 @@ def newest(histories: Iterable[pd.DataFrame]) -> pd.Timestamp:
 
 
 def resource(
-    history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, *, seed: int = 0, n_paths: int = 1000
+    history: pd.DataFrame,
+    enough: Sufficiency,
+    catalogue: Catalogue,
+    *,
+    seed: int = 0,
+    n_paths: int = 1000,
+    training: pd.DataFrame | None = None,
 ) -> Resource:
     """The forecast of one signal and its limits, as far ahead as its history carries.
+
+    Args:
+        history: What was measured: shown, and compared with the limits.
+        enough: What the history allows.
+        catalogue: Limits and civil time.
+        seed: Of the simulated paths.
+        n_paths: How many.
+        training: The same rows without what masks leave out, which the forecast is made from; the history for None.
 
     Raises:
         NotEnoughData: No series has two samples and one in the last two days, or none can be forecast.
     """
     signal = enough.signal
-    history = _alive(signal, history)
+    alive = _alive(signal, history)
+    learnt = _series(history if training is None else training, alive)
+    history = _series(history, alive)
     ahead = forecast(
-        history,
+        learnt,
         horizon=enough.horizon,
         season_lengths=signal.season_lengths,
         calendar=catalogue.calendar.country,
@@ -77,6 +93,7 @@ def resource(
         upper=signal.upper,
         seed=seed,
     )
+    ahead = replace(ahead, last=_last(history))
     limits = {limit.name: limit for limit in catalogue.limits_of(signal.name)}
     within = dict.fromkeys([*(one for one in WITHIN if duration(one) <= enough.horizon), duration_text(enough.horizon)])
     breaches = {
@@ -99,10 +116,10 @@ def resource(
     return Resource(signal=signal, history=history, forecast=ahead, limits=limits, breaches=breaches)
 
 
-def _alive(signal: Signal, history: pd.DataFrame) -> pd.DataFrame:
-    """The series that can still reach anything: two samples, one of them new."""
+def _alive(signal: Signal, history: pd.DataFrame) -> pd.Series:
+    """The rows of the series that can still reach anything: two samples, one of them new."""
     sampled = history["ds"].where(history["y"].notna()).groupby(history["unique_id"], observed=True)
-    alive = (sampled.transform("count") >= 2) & (sampled.transform("max") >= history["ds"].max() - SILENT)
+    alive: pd.Series = (sampled.transform("count") >= 2) & (sampled.transform("max") >= history["ds"].max() - SILENT)
     if not alive.any():
         last = newest([history])
         if pd.isna(last):
@@ -110,7 +127,17 @@ def _alive(signal: Signal, history: pd.DataFrame) -> pd.DataFrame:
         if last >= history["ds"].max() - SILENT:
             raise NotEnoughData(f"{signal.name} has one reading so far, and a forecast needs at least 3")
         raise NotEnoughData(f"{signal.name} has no sample since {last:%Y-%m-%d}")
-    kept: pd.DataFrame = history[alive].reset_index(drop=True)
+    return alive
+
+
+def _last(history: pd.DataFrame) -> pd.Series:
+    """The newest reading of each series, masked or not: limits are compared with what is, not with what is learnt."""
+    last: pd.Series = history.groupby(history["unique_id"].astype(str), sort=False)["y"].last()
+    return last
+
+
+def _series(frame: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
+    kept: pd.DataFrame = frame[rows].reset_index(drop=True)
     return kept.assign(unique_id=kept["unique_id"].cat.remove_unused_categories())
 
 

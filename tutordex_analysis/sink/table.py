@@ -184,6 +184,26 @@ def models(rows: pd.DataFrame) -> Table:
     return _table(rows, columns, "The model of each series")
 
 
+def left_out(rows: pd.DataFrame, *, tz: str) -> Table:
+    """What no forecast learnt from: one row a stretch, the newest first, ten at most.
+
+    Args:
+        rows: Columns start, end (UTC), signals, origin, reason.
+        tz: Zone of the times.
+    """
+    columns: dict[str, Column] = {
+        "From": lambda r: _minute(r["start"], tz),
+        "To": lambda r: _minute(r["end"], tz),
+        "Signals": lambda r: str(r["signals"]),
+        "Said by": lambda r: {"incident": "incidents file"}.get(str(r["origin"]), str(r["origin"])),
+        "Why": lambda r: str(r["reason"]),
+    }
+    some = f"; the newest {MOST_ROWS} of {len(rows)}" if len(rows) > MOST_ROWS else ""
+    none = "; nothing this time" if rows.empty else ""
+    days = "; a volume by day loses a day where a quarter of it is masked"
+    return _table(rows.head(MOST_ROWS), columns, f"Stretches that no forecast learnt from{days}{some}{none}")
+
+
 def _table(rows: pd.DataFrame, columns: Mapping[str, Column], caption: str, *, otherwise: str = "") -> Table:
     records = [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
     texts = [{name: column(row) for name, column in columns.items()} for row in records]
@@ -211,3 +231,7 @@ def _number(row: Mapping[str, object], name: str) -> float:
 
 def _day(value: object, tz: str) -> str:
     return day_text(value, ZoneInfo(tz)) if isinstance(value, pd.Timestamp) else "–"
+
+
+def _minute(value: object, tz: str) -> str:
+    return f"{value.tz_convert(ZoneInfo(tz)):%d %b %Y %H:%M}" if isinstance(value, pd.Timestamp) else "–"

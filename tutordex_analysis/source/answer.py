@@ -76,7 +76,9 @@ def asked(url: str, query: str | None) -> str:
     return f"{url} (query: {shorten(query)})" if query else url
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, *, asked: str) -> SourceError:
+def refusal(
+    status: int, headers: Mapping[str, str], body: bytes, *, asked: str, server: str = "Prometheus"
+) -> SourceError:
     """What an HTTP status that is not 200 means; `TooHeavy` and `TryAgain` where that may help.
 
     Args:
@@ -84,6 +86,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, asked: str)
         headers: The answer's headers.
         body: The answer's body; JSON with errorType and error, plain text, or a proxy's page.
         asked: Server and query, see `asked`.
+        server: What answers there.
     """
     kind, said = _said(body)
     message = said or f"HTTP status {status}"
@@ -93,14 +96,12 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, asked: str)
         return _busy(status, headers, message, asked)
     if 300 <= status < 400:
         place = headers.get("Location", "elsewhere").split("?")[0]
-        return SourceError(
-            f"{asked} sends us on to {_without_user(place)}; give the URL where Prometheus itself answers"
-        )
+        return SourceError(f"{asked} sends us on to {_without_user(place)}; give the URL where {server} itself answers")
     sentences = {
         400: f"{asked} refused the query: {message}; correct the PromQL",
         401: f"{asked} does not know us (401); give a token or user and password that it accepts",
         403: f"{asked} does not let us read (403): {message}; ask for the right to read, or use other credentials",
-        404: f"{asked} has no Prometheus API (404); give the URL of its web page, with the path prefix if there is one",
+        404: f"{asked} has no {server} API (404); give the URL of its web page, with the path prefix if there is one",
         405: f"{asked} takes no POST (405); a proxy in front must let POST through to /api/v1",
         407: f"the proxy in front of {asked} wants credentials (407); see HTTP_PROXY in the environment",
         413: f"{asked} says that the query is too long (413); shorten it, or raise the proxy's limit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +94,15 @@ class ArchiveSource:
                 else f"the archive {self.uri} does not hold {signal}; pull it with `tutordex-analysis pull {signal}`, "
                 "or see .signals() for what it holds"
             )
-        base = max(fitting, key=lambda step: (self._coverage(spec, step, time_range), -step))
+        base = max(fitting, key=lambda step: (self._coverage(spec.parts, step, time_range), -step))
         return reading.read(self.fetch, spec, time_range, base_step=base)
+
+    def base_step(self, part: Part, time_range: TimeRange) -> pd.Timedelta:
+        """The held step at which a part covers a range best; NotHeld where none divides that of the range."""
+        fitting = [one for one in self.steps() if self._held(part, one) is not None and not time_range.step % one]
+        if not fitting:
+            raise NotHeld(self._refusal(part.query, None, []))
+        return max(fitting, key=lambda one: (self._coverage((part,), one, time_range), -one))
 
     def fetch(self, part: Part, time_range: TimeRange) -> pd.DataFrame:
         """One part at the step of the range; what was never pulled is NaN.
@@ -230,11 +237,11 @@ class ArchiveSource:
             return []
         return [step for step in self.steps() if all(self._held(part, step) is not None for part in spec.parts)]
 
-    def _coverage(self, spec: Signal, step: pd.Timedelta, time_range: TimeRange) -> int:
+    def _coverage(self, parts: Sequence[Part], step: pd.Timedelta, time_range: TimeRange) -> int:
         """Milliseconds of the instants that reading needs, of all parts: those in (t - step of the range, t]."""
         early = time_range.step - step
         fine = TimeRange(time_range.start - early, time_range.end - early, step)
-        entries = [self._held(part, step) for part in spec.parts]
+        entries = [self._held(part, step) for part in parts]
         return sum(
             _covered(one, fine) + sum(_covered(old, fine) for old in self._replaced(one))
             for one in entries

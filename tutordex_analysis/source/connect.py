@@ -100,7 +100,7 @@ def age(newest: Instant, *, as_of: Instant = "") -> pd.Timedelta:
 
 def server_of(url: str, settings: Settings, catalogue: Catalogue | None = None) -> PrometheusSource:
     """The server at a URL; credentials go only to the origin that the settings name, if they name one."""
-    known = _same_host(url, settings.prometheus_url) if settings.prometheus_url else True
+    known = same_host(url, settings.prometheus_url) if settings.prometheus_url else True
     return PrometheusSource(
         url,
         token=settings.token.get_secret_value() if settings.token and known else None,
@@ -131,7 +131,7 @@ def _archive(folder: str, settings: Settings, catalogue: Catalogue | None) -> Ar
     return ArchiveSource(folder, catalogue=catalogue, source_name=named)
 
 
-def _same_host(url: str, other: str) -> bool:
+def same_host(url: str, other: str) -> bool:
     """Same scheme, host and port: what may be sent by https is not sent in the clear."""
     return _origin(url) == _origin(other)
 

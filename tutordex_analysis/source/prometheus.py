@@ -124,8 +124,11 @@ class PrometheusSource:
         def fetch(part: Part, fine: TimeRange) -> pd.DataFrame:
             return frames.empty() if window is None else self.query(part.at(fine.step), fine, future=True)
 
-        base = reading.base_step(time_range.step)
-        return reading.read(fetch, wanted, window or time_range, base_step=base)
+        return reading.read(fetch, wanted, window or time_range, base_step=reading.base_step(time_range.step))
+
+    def fetch(self, part: Part, time_range: TimeRange) -> pd.DataFrame:
+        """One part at the step of the range, which is cut at the server's now."""
+        return self.query(part.at(time_range.step), time_range)
 
     def signals(self) -> pd.DataFrame:
         """One row a catalogued signal."""

@@ -41,6 +41,7 @@ class Session(requests.Session):
         verify: False accepts any certificate.
         gzip: Whether to ask for compressed answers.
         timeout: Seconds of silence after which a request is given up.
+        server: What answers there, for sentences.
         pause: Waits that many seconds between two attempts.
 
     Raises:
@@ -57,10 +58,11 @@ class Session(requests.Session):
         verify: bool = True,
         gzip: bool = False,
         timeout: float = 60.0,
+        server: str = "Prometheus",
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__()
-        self.address = address(url)
+        self.address, self.server = address(url, server=server), server
         self.auth = _Authorization(_authorization(token, basic_auth))
         self.trust_env = not _is_loopback(self.address)
         self.max_redirects = 0
@@ -120,11 +122,12 @@ class Session(requests.Session):
                 body = response.raw.read(decode_content=True)
         except requests.TooManyRedirects as error:
             response = error.response or requests.Response()
-            raise answer.refusal(response.status_code or 302, response.headers, b"", asked=asked) from error
+            status = response.status_code or 302
+            raise answer.refusal(status, response.headers, b"", asked=asked, server=self.server) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _broken(error, asked, self.timeout) from error
+            raise _broken(error, asked, self.timeout, self.server) from error
         if response.status_code != 200:
-            raise answer.refusal(response.status_code, response.headers, body, asked=asked)
+            raise answer.refusal(response.status_code, response.headers, body, asked=asked, server=self.server)
         return bytes(body)
 
 
@@ -140,7 +143,7 @@ class _Authorization(AuthBase):
         return request
 
 
-def address(url: str) -> str:
+def address(url: str, *, server: str = "Prometheus") -> str:
     """A server's URL in one form: scheme, host and path prefix, no slash at the end.
 
     Raises:
@@ -154,17 +157,13 @@ def address(url: str) -> str:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise SourceError("the URL of Prometheus cannot be read; write it like http://127.0.0.1:9090") from error
+        raise SourceError(f"the URL of {server} cannot be read; write it like http://127.0.0.1:9090") from error
     if "@" in parts.netloc:
-        raise SourceError(
-            f"the URL of Prometheus at {host} must not carry a user or a password; give them as basic_auth"
-        )
+        raise SourceError(f"the URL of {server} at {host} must not carry a user or a password; give them as basic_auth")
     if parts.scheme not in ("http", "https") or not host:
         raise SourceError(f"{url.split('@')[-1]!r} is not the URL of a server; write it like http://127.0.0.1:9090")
     if parts.query or parts.fragment:
-        raise SourceError(
-            f"the URL of Prometheus ends at its path, without ? and #; use {parts.scheme}://{parts.netloc}"
-        )
+        raise SourceError(f"the URL of {server} ends at its path, without ? and #; use {parts.scheme}://{parts.netloc}")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
@@ -194,7 +193,7 @@ def _backoff(attempt: int) -> float:
     return FIRST_WAIT_SECONDS * float(2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
 
 
-def _broken(error: Exception, asked: str, timeout: float) -> SourceError:
+def _broken(error: Exception, asked: str, timeout: float, server: str) -> SourceError:
     """What a fault below HTTP means."""
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
         return answer.TryAgain(f"{asked} cannot be reached ({_reason(error)}); check the URL and the way there")
@@ -209,7 +208,7 @@ def _broken(error: Exception, asked: str, timeout: float) -> SourceError:
     if "resolve" in str(error).lower():
         return SourceError(f"the host of {asked} is not known; correct the URL")
     if isinstance(error, requests.ConnectionError) and "refused" in str(error):
-        return answer.TryAgain(f"nothing answers at {asked} (connection refused); start Prometheus or correct the URL")
+        return answer.TryAgain(f"nothing answers at {asked} (connection refused); start {server} or correct the URL")
     if isinstance(error, (requests.ConnectionError, urllib3.exceptions.HTTPError, OSError)) and not isinstance(
         error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)
     ):
