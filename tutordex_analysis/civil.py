@@ -43,3 +43,8 @@ class Calendar(BaseModel):
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     country: str | None = Field(None, description='Code of the holidays package, such as "SG"')
     breaks: tuple[Break, ...] = ()
+
+    @property
+    def break_days(self) -> tuple[tuple[dt.date, dt.date], ...]:
+        """First and last day of each break, as forecasts take them."""
+        return tuple((one.first, one.last) for one in self.breaks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,83 +20,17 @@ from threadpoolctl import ThreadpoolController
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import basis as bases
 from tutordex_analysis.model import pseudo
-from tutordex_analysis.model.basis import Basis
 from tutordex_analysis.model.calendar import Break, continued, regressors
 from tutordex_analysis.model.naive import MAD_TO_SD, median
 from tutordex_analysis.model.noise import Noise
+from tutordex_analysis.model.prior import table_of
 from tutordex_analysis.model.score import mean
+from tutordex_analysis.model.setting import COARSE, Factors, Table, near, noises_of
 
 BLOCK = 64  # rows of one matrix product: always the same, so that a series' numbers do not depend on its neighbours
 CHUNK = 64  # series held at once, so that what is worked on stays near the processor
 ROUNDS = 1  # of pseudo-data
-MEMORY = (0.0, 0.5, 0.8, 0.9, 0.96, 0.995)
-ECHO = (0.3, 0.6, 0.9)
-COARSE = tuple((memory, echo) for memory in (0.0, 0.5, 0.8, 0.96) for echo in (0.0, 0.6))  # first; then what is beside
-_NONE = 1e-3  # prior standard deviation of what a setting leaves out
-_LEVEL = 100.0  # prior standard deviation: no opinion
-_HOLIDAY = 3.0  # a holiday is an effect of noise size
-_CROSS = 0.3  # a longer season's own harmonics against the first season's
 _FLOOR = 1e-12  # least share of a series' variance that is noise, for the logarithm
-
-
-@dataclass(frozen=True)
-class Prior:
-    """Standard deviations of the coefficients of each family, in those of an error."""
-
-    slope: float
-    knot: float
-    season: float
-    year: float = _NONE
-    holiday: float = _NONE
-
-    def sizes(self, families: npt.NDArray[np.str_]) -> Floats:
-        """The standard deviation of each column's coefficient."""
-        known = {"level": _LEVEL, "slope": self.slope, "knot": self.knot, "season": self.season, "year": self.year}
-        known |= {"cross": _CROSS * self.season, "holiday": self.holiday}
-        return np.array([known[str(one)] for one in families])
-
-
-# Slope and changes of slope. No opinion on the slope either: a disk that fills climbs by hundreds of noise sizes.
-TRENDS = ((_NONE, _NONE), (1e3, _NONE), (1e3, 1.0), (1e3, 4.0), (1e3, 16.0))
-PRIORS = tuple(Prior(slope, knot, season) for slope, knot in TRENDS for season in (1.0, 8.0))
-YEARS = (_NONE, 1.0, 4.0)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Factors:
-    """The settings that share one noise, factored; the first axis is the prior.
-
-    Attributes:
-        turned: What makes the moments of a series of it, shape (p, n).
-        inverse: Covariance of the coefficients in squared innovations, shape (n_priors, p, p).
-        log_density: Terms of the marginal likelihood that are the same for all series, shape (n_priors, 1).
-    """
-
-    turned: Floats
-    inverse: Floats
-    log_density: Floats
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Table:
-    """Every setting of one basis, factored once, when it is first asked for.
-
-    Attributes:
-        basis: Columns.
-        noises: Which errors there may be.
-        priors: Which sizes of coefficients.
-    """
-
-    basis: Basis
-    noises: Sequence[Noise]
-    priors: Sequence[Prior]
-    _known: dict[int, _Factors] = field(default_factory=dict)
-
-    def factors(self, place: int) -> _Factors:
-        """All priors under the noise at `place`."""
-        if place not in self._known:
-            self._known[place] = _factors(self.noises[place], self.basis, self.priors)
-        return self._known[place]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,16 +93,10 @@ def structural(
         n, horizon, season_lengths=season_lengths, holidays=holidays, changepoints=changepoints, year=year
     )
     lags = bases.terms(n, season_lengths)
-    years = YEARS if bases.has_year(n, year) else (_NONE,)
-    calendars = (_NONE,) if holidays is None else (_NONE, _HOLIDAY)
-    priors = [
-        replace(one, year=size, holiday=effect)
-        for one in PRIORS
-        for size in years
-        for effect in calendars
-        if (changepoints or one.knot == _NONE) and (lags or one.season == PRIORS[0].season)
-    ]
-    table = _Table(basis=basis, noises=_noises(lags), priors=priors)
+    priors = table_of(
+        changepoints=changepoints, seasonal=bool(lags), yearly=bases.has_year(n, year), holidays=holidays is not None
+    )
+    table = Table(basis=basis, noises=noises_of(lags), priors=priors)
     season = max(lags, default=1)
     with _controller().limit(limits=1, user_api="blas"):  # threads cost more than they win on products of this size
         chunks = [_chunk(y[i : i + CHUNK], table, season) for i in range(0, len(y), CHUNK)]
@@ -207,7 +135,7 @@ def straight_line(
     )
 
 
-def _chunk(y: Floats, table: _Table, season: int) -> tuple[Floats, Floats]:
+def _chunk(y: Floats, table: Table, season: int) -> tuple[Floats, Floats]:
     """Mean and standard deviation ahead of some series, each of shape (n_series, horizon)."""
     basis, noises = table.basis, table.noises
     padded = np.zeros((-(-len(y) // BLOCK) * BLOCK, y.shape[1]))
@@ -219,7 +147,7 @@ def _chunk(y: Floats, table: _Table, season: int) -> tuple[Floats, Floats]:
     work = pseudo.first(z, season=season, explained=basis.holiday)
     coarse = np.array([[(one.memory, one.echo) in COARSE for one in noises]])
     fit = _search(work, readings, table, tried=coarse.repeat(len(z), axis=0))
-    fit = _search(work, readings, table, tried=_near(noises)[fit.noise])
+    fit = _search(work, readings, table, tried=near(noises)[fit.noise])
     for _ in range(ROUNDS):
         work = pseudo.update(z, _fitted(fit, basis.history), memory=memory[fit.noise])
         fit = _search(work, readings, table, tried=np.eye(len(noises), dtype=np.bool_)[fit.noise])
@@ -227,24 +155,6 @@ def _chunk(y: Floats, table: _Table, season: int) -> tuple[Floats, Floats]:
     ahead += _fitted(fit, basis.ahead)
     sd = np.sqrt(fit.variance[:, None] * (noise_variance + _spread(fit, table)))
     return (centre + scale * ahead)[: len(y)], (scale * sd)[: len(y)]
-
-
-def _noises(lags: Sequence[int]) -> list[Noise]:
-    """The table of noises: every memory with no echo and with each echo of each season."""
-    echoes = [(0.0, 0), *((echo, lag) for lag in lags for echo in ECHO)]
-    return [Noise(memory, echo, lag) for memory in MEMORY for echo, lag in echoes]
-
-
-def _near(noises: Sequence[Noise]) -> npt.NDArray[np.bool_]:
-    """Which noises differ from which by one step of memory and one of the echo, shape (n_noises, n_noises)."""
-    memory = np.array([MEMORY.index(one.memory) for one in noises])
-    echo = np.array([(0.0, *ECHO).index(one.echo) for one in noises])
-    lag = np.array([one.lag for one in noises])
-    one_season = (lag[:, None] == lag) | (lag[:, None] == 0) | (lag == 0)
-    result: npt.NDArray[np.bool_] = (
-        (np.abs(memory[:, None] - memory) <= 1) & (np.abs(echo[:, None] - echo) <= 1) & one_season
-    )
-    return result
 
 
 def _units(y: Floats) -> tuple[Floats, Floats]:
@@ -256,7 +166,7 @@ def _units(y: Floats) -> tuple[Floats, Floats]:
     return centre, np.where(scale > 0, scale, 1.0)[:, None]
 
 
-def _search(work: Floats, readings: Floats, table: _Table, *, tried: npt.NDArray[np.bool_]) -> _Fit:
+def _search(work: Floats, readings: Floats, table: Table, *, tried: npt.NDArray[np.bool_]) -> _Fit:
     """The most likely setting of each series and its coefficients, among the noises that are `tried` for it.
 
     Args:
@@ -292,7 +202,7 @@ def _improve(
     best: _Fit,
     rows: npt.NDArray[np.int64],
     place: int,
-    factors: _Factors,
+    factors: Factors,
     moments: Floats,
     total: Floats,
     least: Floats,
@@ -315,21 +225,7 @@ def _improve(
     best.prior[won] = prior
 
 
-def _factors(noise: Noise, basis: Basis, priors: Sequence[Prior]) -> _Factors:
-    white = noise.whiten(basis.history)
-    turned = np.ascontiguousarray(noise.whiten_transposed(white).T)
-    gram = white.T @ white
-    inverses, densities = [], []
-    for prior in priors:
-        size = noise.spread * basis.size * prior.sizes(basis.family)
-        matrix = gram + np.diag(size**-2)
-        inverse = np.linalg.inv(matrix)
-        inverses.append((inverse + inverse.T) / 2)
-        densities.append(noise.log_density - np.log(np.diag(np.linalg.cholesky(matrix))).sum() - np.log(size).sum())
-    return _Factors(turned=turned, inverse=np.stack(inverses), log_density=np.array(densities)[:, None])
-
-
-def _spread(fit: _Fit, table: _Table) -> Floats:
+def _spread(fit: _Fit, table: Table) -> Floats:
     """Variance ahead, in that of an innovation, from what is not known of the coefficients and from slopes to come.
 
     Returns:

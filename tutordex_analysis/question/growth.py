@@ -105,6 +105,7 @@ def volume(
         season_lengths=seasons,
         calendar=calendar.country,
         tz=calendar.timezone,
+        breaks=calendar.break_days,
         lower=0.0,
         seed=seed,
     )

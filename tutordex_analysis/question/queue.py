@@ -215,6 +215,8 @@ def _service(
     if not len(weekly):
         raise NotEnoughData(f"the mean time of a job needs a week with {_FEW} of them")
     seconds = float(np.median(weekly))
+    if not seconds > 0:
+        raise NotEnoughData(f"{queue.jobs} counts jobs but {queue.busy} says that none took any time")
     cv2, measured = _spread(histories.get(str(queue.times)))
     days = daily if len(daily) else weekly
     lower, upper = (float(one) for one in np.quantile(days, [0.1, 0.9]))

@@ -17,6 +17,7 @@ from tutordex_analysis.moment import duration, duration_text
 from tutordex_analysis.question.sufficiency import Sufficiency
 
 WITHIN = ("7d", "30d", "90d")
+BUDGET_SECONDS = 1.0  # a series; a page has dozens
 SILENT = pd.Timedelta(days=2)  # a series without a sample for so long is gone, such as an unmounted disk
 
 
@@ -89,6 +90,8 @@ def resource(
         season_lengths=signal.season_lengths,
         calendar=catalogue.calendar.country,
         tz=catalogue.calendar.timezone,
+        breaks=catalogue.calendar.break_days,
+        budget_seconds=BUDGET_SECONDS,
         lower=signal.lower,
         upper=signal.upper,
         seed=seed,
