@@ -6,7 +6,9 @@ from tests import oracle
 from tutordex_analysis.model import basis as bases
 from tutordex_analysis.model import structural as room
 from tutordex_analysis.model.noise import Noise
+from tutordex_analysis.model.prior import NONE, Prior
 from tutordex_analysis.model.pseudo import bridge
+from tutordex_analysis.model.setting import Table
 from tutordex_analysis.model.structural import straight_line, structural
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -47,11 +49,12 @@ def test_a_gap_gets_its_conditional_expectation():
     np.testing.assert_allclose(got[0], want, atol=1e-9)
 
 
-def test_the_solve_equals_a_dense_regression(monkeypatch):
-    noise, prior = Noise(0.7, 0.6, 24), room.Prior(slope=30.0, knot=1.0, season=1.0)
+def test_the_solve_equals_a_dense_regression():
+    noise, prior = Noise(0.7, 0.6, 24), Prior(slope=30.0, knot=1.0, season=1.0, year=NONE, holiday=NONE)
     basis = bases.make(100, 10, season_lengths=(24,), holidays=None, changepoints=True)
     y = np.random.default_rng(0).normal(size=(2, 100))
-    found = room._search(y, np.array([100.0, 100.0]), basis, [noise], [prior], kept=None)
+    table = Table(basis=basis, noises=[noise], priors=[prior])
+    found = room._search(y, np.array([100.0, 100.0]), table, tried=np.ones((2, 1), dtype=bool))
     sizes = {"level": 100.0, "slope": 30.0, "knot": 1.0, "season": 1.0, "cross": 0.3}
     size = np.array([sizes[str(one)] for one in basis.family]) * basis.size * noise.spread
     for row, got in zip(y, found.coefficients, strict=True):
