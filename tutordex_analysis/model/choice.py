@@ -61,7 +61,8 @@ CANDIDATES = (  # cheap ones first
     Candidate(theta, "smoothing", 0.02),
     Candidate(structural, "structural", 0.06),
 )
-LATE = Candidate(prophet, "prophet", 0.2)  # tried on the newest past moment, and on the others where it won there
+LATE = Candidate(prophet, "prophet", 0.2)  # for series on which the cheap ones have little to show
+ENOUGH = 0.2  # share by which the cheap ones lose less than the naive, from which on no dear model is tried
 BEYOND = (Candidate(seasonal_naive, "naive", 0.001), Candidate(straight_line, "structural", 0.06))
 
 
@@ -182,14 +183,22 @@ class _Field:
             self._keep(one, [self._try(one, place, rows) for place in self.at])
 
     def enter_late(self, one: Candidate, rows: Mask) -> None:
-        """Tries a dear model from the newest past moment, and from the others where it beat all there."""
+        """Tries a dear model from the newest past moment, and from the others where it beat all there.
+
+        Only on series on which the combination of what has entered gained less than `ENOUGH`.
+        """
+        ours = mean(np.stack([self._lost(each) for each in self._mixed()], axis=1))
+        rows = rows & ~(ours <= (1 - ENOUGH) * mean(self.losses[0]))
         if not rows.any():
             return
         newest = self._try(one, self.at[-1], rows)
         best = np.nanmin(np.where(np.isnan(self._loss), np.inf, self._loss)[:, :, -1], axis=1)
-        won = rows & (trials.losses(self.panel, newest, season=self.season) < best)
+        won = rows & (self._lost(newest) < best)
         if won.any():
             self._keep(one, [*(self._try(one, place, won) for place in self.at[:-1]), newest], rows=won)
+
+    def _lost(self, one: Trial) -> Floats:
+        return trials.losses(self.panel, one, season=self.season)
 
     def _try(self, one: Candidate, place: int, rows: Mask) -> Trial:
         return trials.trial(
@@ -203,7 +212,7 @@ class _Field:
         )
 
     def _keep(self, one: Candidate, found: list[Trial], *, rows: Mask | None = None) -> None:
-        loss = np.stack([trials.losses(self.panel, each, season=self.season) for each in found], axis=1)
+        loss = np.stack([self._lost(each) for each in found], axis=1)
         self.entered.append(one)
         self.trials.append(found)
         self.losses.append(loss if rows is None else np.where(rows[:, None], loss, np.nan))
@@ -237,7 +246,7 @@ class _Field:
     def plans(self, *, beyond: bool, demoted: Mapping[str, Collection[str]]) -> list[Plan]:
         """The combination where it beats the naive by the margin, else the naive; with bands that past errors set."""
         mixed, weight = self._mixed(), self._weights(range(len(self.at)))
-        ours = mean(np.stack([trials.losses(self.panel, one, season=self.season) for one in mixed], axis=1))
+        ours = mean(np.stack([self._lost(one) for one in mixed], axis=1))
         naive = mean(self.losses[0])
         actual = np.stack([trials.actual(self.panel, place, self.horizon) for place in self.at], axis=1)
         bands = np.stack([one.q for one in mixed], axis=1), np.stack([one.q for one in self.trials[0]], axis=1)
