@@ -21,6 +21,7 @@ from tutordex_analysis.model.panel import Panel, panels, seasons, steps
 from tutordex_analysis.moment import Span
 
 BUDGET_SECONDS = 2.0
+MOST_SEEDS = 2**31  # Stan's numbers are signed
 CHUNK = 256  # series in one tournament, which bounds the memory
 _NEAR = 1e-6  # a value this share of the history's size past a bound is rounding, more is a contradiction
 
@@ -154,6 +155,8 @@ def forecast(
     """
     levels = _levels(quantiles)
     _check_bounds(frame, lower, upper)
+    if not 0 <= seed < MOST_SEEDS:
+        raise FrameError(f"a seed is a whole number from 0 to {MOST_SEEDS - 1}, got {seed}")
     options = {"calendar": calendar, "tz": tz, "seed": seed, "breaks": breaks, "lower": lower, "upper": upper}
     asked = tuple(sorted({*levels, *QUANTILES}))
     found: dict[str, _One] = {}
