@@ -92,7 +92,7 @@ def test_a_planted_season_is_put_back_in_phase(model):
 
 
 def test_eight_in_ten_fall_into_the_80_percent_band():
-    y = local_level(330, 0.3, size=(40,), seed=5)
+    y = local_level(330, 0.3, size=(20,), seed=5)
     q = ahead(y[:, :300], 30)
     assert 0.73 < ((y[:, 300:] >= q[..., 0]) & (y[:, 300:] <= q[..., 2])).mean() < 0.87
 
