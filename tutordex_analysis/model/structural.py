@@ -296,14 +296,13 @@ def _spread(fit: _Fit, basis: Basis, noises: Sequence[Noise], priors: Sequence[P
         Shape (n_series, horizon).
     """
     result = np.zeros((len(fit.noise), len(basis.ahead)))
-    to_come = (basis.future_knots**2).sum(axis=0)
     for place in np.unique(fit.noise):
         noise = noises[place]
         chosen = np.unique(fit.prior[fit.noise == place])
         factors = _factors(noise.whiten(basis.history), noise, basis, [priors[one] for one in chosen])
         ahead = basis.ahead - noise.expected(basis.history, len(basis.ahead))
         for inverse, one in zip(factors.inverse, chosen, strict=True):
-            spread = ((ahead @ inverse) * ahead).sum(axis=1) + (noise.spread * priors[one].knot) ** 2 * to_come
+            spread = ((ahead @ inverse) * ahead).sum(axis=1) + (noise.spread * priors[one].knot) ** 2 * basis.to_come
             result[(fit.noise == place) & (fit.prior == one)] = spread
     return result
 
