@@ -204,3 +204,15 @@ def conformal_quantile(scores, weights, level):
         if passed / total >= level:
             return score
     return ordered[-1][0]
+
+
+def slopes_to_come(n, horizon):
+    """Variance ahead from a change of slope every n / 25 steps, which wears off with a life of n / 6 steps."""
+    result = []
+    for k in range(1, horizon + 1):
+        at, total = 0.0, 0.0
+        while at < k:
+            total += (1 - math.exp(-(k - at) / (n / 6))) ** 2
+            at += n / 25
+        result.append(total)
+    return np.array(result)

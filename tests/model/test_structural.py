@@ -118,6 +118,17 @@ def test_slopes_that_keep_changing_widen_the_band():
     assert 0.7 < inside.mean() < 0.92
 
 
+@pytest.mark.parametrize(("n", "horizon"), [(100, 70), (7, 40), (333, 12)])
+def test_slopes_to_come_equal_the_loop(n, horizon):
+    basis = bases.make(n, horizon, season_lengths=(), holidays=None, changepoints=True)
+    np.testing.assert_allclose(basis.to_come, oracle.slopes_to_come(n, horizon), atol=1e-9)
+
+
+def test_a_horizon_of_many_histories_needs_no_more_memory_than_its_columns():
+    q = fit(np.random.default_rng(0).normal(size=12), 40_000, seasons=())
+    assert np.isfinite(q).all()
+
+
 def test_bands_never_narrow_on_a_trend():
     y = np.random.default_rng(0).normal(size=(3, 200)).cumsum(axis=1)
     width = np.ptp(fit(y, 60, seasons=()), axis=2)
