@@ -118,7 +118,8 @@ def _to_come(since: Floats, space: float, life: float) -> Floats:
     count = np.floor(since / space) + 1
     newest, pace = np.exp(-(since % space) / life), np.exp(-space / life)
     once, twice = (newest**k * (1 - pace ** (k * count)) / (1 - pace**k) for k in (1, 2))
-    return np.maximum(count - 2 * once + twice, 0.0)
+    result: Floats = np.maximum(count - 2 * once + twice, 0.0)
+    return result
 
 
 def _seasons(t: Floats, n: int, season_lengths: Sequence[int]) -> list[tuple[str, Floats, float]]:
