@@ -43,6 +43,19 @@ def holidays_of(calendar: str, *, first_year: int, last_year: int) -> pd.Series:
     return pd.Series([str(found[day.date()]) for day in days], index=days, dtype=object)
 
 
+def check_civil(*, calendar: str | None, tz: str, breaks: Sequence[Break]) -> None:
+    """Refuses what no model could use, also where none of them comes to use it.
+
+    Raises:
+        FrameError: There is no such calendar or zone, or a break is no pair of days in order.
+    """
+    any_day = civil(pd.DatetimeIndex(["2026-01-01"], tz="UTC"), step=_DAY, tz=tz)
+    if calendar is not None:
+        holidays_of(calendar, first_year=any_day[0].year, last_year=any_day[0].year)
+    for pair in breaks:
+        days_of(pair)
+
+
 def continued(ds: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
     """The instants of a history and of the `horizon` steps after it."""
     return pd.date_range(ds[0], periods=len(ds) + horizon, freq=ds[1] - ds[0])

@@ -15,7 +15,7 @@ from tutordex_analysis.errors import FrameError, NotEnoughData
 from tutordex_analysis.frame import Floats, check, series_ids
 from tutordex_analysis.model import combination, paths
 from tutordex_analysis.model.backtest import QUANTILES, Forecaster, by_series, run
-from tutordex_analysis.model.calendar import Break
+from tutordex_analysis.model.calendar import Break, check_civil
 from tutordex_analysis.model.choice import Plan, choose
 from tutordex_analysis.model.panel import Panel, panels, seasons, steps
 from tutordex_analysis.moment import Span
@@ -157,6 +157,7 @@ def forecast(
     _check_bounds(frame, lower, upper)
     if not 0 <= seed < MOST_SEEDS:
         raise FrameError(f"a seed is a whole number from 0 to {MOST_SEEDS - 1}, got {seed}")
+    check_civil(calendar=calendar, tz=tz, breaks=breaks)
     options = {"calendar": calendar, "tz": tz, "seed": seed, "breaks": breaks, "lower": lower, "upper": upper}
     asked = tuple(sorted({*levels, *QUANTILES}))
     found: dict[str, _One] = {}
