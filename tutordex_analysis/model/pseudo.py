@@ -12,7 +12,7 @@ from tutordex_analysis.model.score import mean
 _CLIP = 4.0  # standard deviations beyond which an error counts no further (Huber's proposal)
 _GROSS = 2.0  # times that, before anything is fitted
 _AVERAGED = 10.0  # standard deviations up to which errors enter their own mean
-_SPIKE = 3  # steps; a longer excursion may be a new level
+_SPIKE = 6  # steps; a longer excursion may be a new level
 _FAR = 10**6  # steps to the next reading where there is none
 
 Mask = npt.NDArray[np.bool_]
