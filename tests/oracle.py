@@ -122,3 +122,135 @@ def hours_to_level(rates, job_seconds, outage_hours, end, dt=0.005):
         backlog += (rates[int(end + t + 1e-9) % len(rates)] - 1 / job_seconds) * 3600 * dt
         t += dt
     return t
+
+
+def drift_median(y, horizon):
+    """The line through the first and the last reading of one row."""
+    at = [t for t, value in enumerate(y) if not math.isnan(value)]
+    slope = (y[at[-1]] - y[at[0]]) / (at[-1] - at[0])
+    return np.array([y[at[-1]] + slope * (len(y) - 1 - at[-1] + k) for k in range(1, horizon + 1)])
+
+
+def negative_binomial_log_pmf(k, shape, rate):
+    """log P(k) of a Poisson whose mean is gamma with this shape and rate."""
+    ways = math.lgamma(shape + k) - math.lgamma(shape) - math.lgamma(k + 1)
+    return ways + shape * math.log(rate / (1 + rate)) + k * math.log(1 / (1 + rate))
+
+
+def negative_binomial_quantile(p, shape, rate):
+    """The least k with P(<= k) of at least p."""
+    k, below = 0, 0.0
+    while True:
+        below += math.exp(negative_binomial_log_pmf(k, shape, rate))
+        if below >= p - 1e-12:
+            return k
+        k += 1
+
+
+def poisson_gamma(y, profile, pace):
+    """The filter of Harvey & Fernandes (1989): shape and rate after each step, and the log-likelihood.
+
+    It starts with the evidence of one event at the mean rate.
+    """
+    rates = [value / part for value, part in zip(y, profile, strict=True) if not math.isnan(value)]
+    shape, rate, likelihood = 1.0, 1 / (sum(rates) / len(rates)), 0.0
+    path = []
+    for value, part in zip(y, profile, strict=True):
+        shape, rate = pace * shape, pace * rate
+        if not math.isnan(value):
+            likelihood += negative_binomial_log_pmf(value, shape, rate / part)
+            shape, rate = shape + value, rate + part
+        path.append((shape, rate))
+    return path, likelihood
+
+
+def count_profile(y, seasons, average):
+    """Rate of each phase, each season shrunk by two events towards the one before."""
+    profile = [1.0]
+    for m in seasons:
+        found = []
+        for phase in range(m):
+            seen = [value for value in y[phase::m] if not math.isnan(value)]
+            found.append((sum(seen) + 2 * profile[phase % len(profile)]) / (len(seen) * average + 2))
+        size = sum(found) / m
+        profile = [one / size for one in found]
+    return profile
+
+
+def counts(y, horizon, seasons, quantiles):
+    """The forecaster `counts` of one row without bursts."""
+    known = [value for value in y if not math.isnan(value)]
+    shape_of_week = count_profile(y, seasons, sum(known) / len(known))
+    n, longest = len(y), max(seasons) if seasons else 24
+    profile = [shape_of_week[t % len(shape_of_week)] for t in range(n + horizon)]
+    best = None
+    for half_life in (0.5, 1, 2, 4, 8, 32):
+        pace = 0.5 ** (1 / (half_life * longest))
+        path, likelihood = poisson_gamma(y, profile[:n], pace)
+        if best is None or likelihood > best[0]:
+            best = likelihood, pace, path
+    _, pace, path = best
+    beyond, squares = [], []
+    for t in range(1, n):
+        if not math.isnan(y[t]):
+            shape, rate = path[t - 1]
+            expected = shape / rate * profile[t]
+            beyond.append((y[t] - expected) ** 2 - expected - expected**2 / shape)
+            squares.append(expected**2)
+    extra = max(sum(beyond) / sum(squares), 0.0)
+    shape, rate = path[-1]
+    lasting = count_wander(y, profile[:n], longest)
+    result = []
+    for k in range(1, horizon + 1):
+        unknown = min(1 / max(shape * pace**k, 0.05), 1 / shape + lasting)
+        r = 1 / max(unknown + extra, 1e-9)
+        result.append([negative_binomial_quantile(p, r, r / (shape / rate * profile[n + k - 1])) for p in quantiles])
+    return np.array(result)
+
+
+def count_wander(y, profile, season):
+    """Relative variance of the rate of a season beyond chance, at least 0.01."""
+    rates, exposures = [], []
+    for end in range(len(y), season - 1, -season):
+        there = [t for t in range(end - season, end) if not math.isnan(y[t])]
+        if there:
+            exposures.append(sum(profile[t] for t in there))
+            rates.append(sum(y[t] for t in there) / exposures[-1])
+    if len(y) < 2 * season:
+        return 1.0
+    average = sum(rates) / len(rates)
+    chance = sum(average / one for one in exposures) / len(rates)
+    spread = sum((one - average) ** 2 for one in rates) / len(rates) - chance
+    return max(spread / average**2, 0.01)
+
+
+def simple_smoothing(y, alpha):
+    """Level after each step of simple exponential smoothing that starts at the first value."""
+    level, path = y[0], []
+    for value in y:
+        level += alpha * (value - level)
+        path.append(level)
+    return path
+
+
+def conformal_quantile(scores, weights, level):
+    """The score at which the weights pass `level` of all, one more as heavy as any counted among them."""
+    total, passed = sum(weights) + max(weights), 0.0
+    ordered = sorted(zip(scores, weights, strict=True), key=lambda one: one[0])
+    for score, weight in ordered:
+        passed += weight
+        if passed / total >= level:
+            return score
+    return ordered[-1][0]
+
+
+def slopes_to_come(n, horizon):
+    """Variance ahead from a change of slope every n / 25 steps, which wears off with a life of n / 6 steps."""
+    result = []
+    for k in range(1, horizon + 1):
+        at, total = 0.0, 0.0
+        while at < k:
+            total += (1 - math.exp(-(k - at) / (n / 6))) ** 2
+            at += n / 25
+        result.append(total)
+    return np.array(result)

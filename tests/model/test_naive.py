@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtri
 
 from tests import oracle
-from tutordex_analysis.model.naive import last_value, median, seasonal_naive
+from tutordex_analysis.model.naive import drift, last_value, median, seasonal_naive
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -89,3 +90,32 @@ def test_the_median_without_gaps_is_numpys():
     y[1, :4] = np.nan
     np.testing.assert_allclose(median(y), np.nanmedian(y, axis=1))
     assert np.isnan(median(np.full((1, 3), np.nan)))[0]
+
+
+def test_drift_equals_its_twin_with_gaps():
+    y = np.random.default_rng(0).normal(size=(4, 60)).cumsum(axis=1)
+    y[0, -5:] = y[1, :7] = y[2, 20:40] = np.nan
+    for row, one in zip(y, naive(y, 12, (), model=drift), strict=True):
+        np.testing.assert_allclose(one[:, 1], oracle.drift_median(row, 12))
+
+
+def test_the_band_of_drift_matches_fpp3_table_5_2():
+    """There the spread h steps ahead is s sqrt(h (1 + h / (T - 1))), s that of the steps about their mean."""
+    y = (1.5 + np.random.default_rng(1).uniform(-1, 1, size=101)).cumsum()  # no step is clipped as an incident
+    h = np.arange(1, 41)
+    s = np.sqrt(np.mean((np.diff(y) - (y[-1] - y[0]) / 100) ** 2))
+    want = s * np.sqrt(h * (1 + h / 100)) * ndtri(0.9)
+    q = naive(y, 40, (), model=drift)[0]
+    np.testing.assert_allclose(q[:, 2] - q[:, 1], want)
+    np.testing.assert_allclose(q[:, 1] - q[:, 0], want)
+
+
+def test_a_straight_line_goes_on_without_a_band():
+    q = naive(3.0 + 0.5 * np.arange(80), 30, (), model=drift)[0]
+    np.testing.assert_allclose(q, np.repeat(3.0 + 0.5 * np.arange(80, 110)[:, None], 3, axis=1))
+
+
+def test_the_drift_of_a_random_walk_covers():
+    walks = (0.2 + np.random.default_rng(7).normal(size=(300, 220))).cumsum(axis=1)
+    q = naive(walks[:, :180], 40, (), model=drift)
+    assert 0.74 < ((walks[:, 180:] >= q[:, :, 0]) & (walks[:, 180:] <= q[:, :, 2])).mean() < 0.86

@@ -26,3 +26,31 @@ def test_prophet_finds_a_season_is_quiet_and_repeats_itself(capfd, caplog):
     assert (both[2] == 4.0).all()
     assert capfd.readouterr() == ("", "")
     assert not [record for record in caplog.records if record.levelname != "DEBUG"]
+
+
+@pytest.mark.slow
+def test_between_two_bounds_the_growth_levels_off():
+    t = np.arange(200)
+    y = 100 / (1 + np.exp(-(t - 110) / 35)) + np.random.default_rng(0).normal(size=200) * 0.5
+    ds = pd.date_range("2026-01-01", periods=170, freq="D", tz="UTC")
+    model = partial(
+        prophet, y[None, :170].clip(0, 100), ds=ds, horizon=200, season_lengths=(), quantiles=(0.1, 0.5, 0.9)
+    )
+    line, floored, bounded = model(), model(lower=0.0), model(lower=0.0, upper=100.0)
+    assert np.array_equal(line, floored)  # one bound alone has no logistic trend
+    assert line[0, -1, 1] > 110
+    assert 85 < bounded[0, -1, 1] < 101
+    assert np.abs(bounded[0, :30, 1] - y[170:]).mean() < 5
+
+
+@pytest.mark.slow
+def test_two_years_teach_prophet_the_year():
+    t = np.arange(365 * 2 + 10 + 182)
+    truth = 200 + 30 * np.cos(2 * np.pi * t / 365.25)
+    y = truth + np.random.default_rng(0).normal(size=len(t)) * 3
+    for start, error in ((0, 4), (40, 1e9)):  # short of two years there is no such term
+        part = y[None, start:-182]
+        ds = pd.date_range("2024-01-01", periods=part.shape[1], freq="D", tz="UTC")
+        q = prophet(part, ds=ds, horizon=182, season_lengths=(7,), quantiles=(0.1, 0.5, 0.9))[0, :, 1]
+        assert np.abs(q - truth[-182:]).mean() < error
+        assert start == 0 or np.abs(q - truth[-182:]).mean() > 8

@@ -121,6 +121,17 @@ def test_slopes_that_keep_changing_widen_the_band():
     assert 0.7 < inside.mean() < 0.92
 
 
+@pytest.mark.parametrize(("n", "horizon"), [(100, 70), (7, 40), (333, 12)])
+def test_slopes_to_come_equal_the_loop(n, horizon):
+    basis = bases.make(n, horizon, season_lengths=(), holidays=None, changepoints=True)
+    np.testing.assert_allclose(basis.to_come, oracle.slopes_to_come(n, horizon), atol=1e-9)
+
+
+def test_a_horizon_of_many_histories_needs_no_more_memory_than_its_columns():
+    q = fit(np.random.default_rng(0).normal(size=12), 40_000, seasons=())
+    assert np.isfinite(q).all()
+
+
 def test_bands_never_narrow_on_a_trend():
     y = np.random.default_rng(0).normal(size=(3, 200)).cumsum(axis=1)
     width = np.ptp(fit(y, 60, seasons=()), axis=2)
@@ -164,6 +175,56 @@ def test_a_holiday_lowers_the_day_it_falls_on():
     q = structural(y[None, :cut], ds=ds, horizon=31, season_lengths=(7,), quantiles=LEVELS, calendar="SG")
     assert q[0, off[cut : cut + 31], 1].max() < 75
     assert q[0, ~off[cut : cut + 31], 1].min() > 90
+
+
+def yearly(days, seed=0):
+    t = np.arange(days)
+    return t, 200 + 30 * np.cos(2 * np.pi * t / 365.25) + np.random.default_rng(seed).normal(size=days) * 3
+
+
+def test_two_years_teach_the_year():
+    t, y = yearly(365 * 2 + 10)
+    q = fit(y, 182, seasons=(7,), freq="D")[0]
+    truth = 200 + 30 * np.cos(2 * np.pi * np.arange(len(t), len(t) + 182) / 365.25)
+    assert np.abs(q[:, 1] - truth).mean() < 4
+    assert q[:, 1].min() < 180  # half a year on it is low
+
+
+@pytest.mark.parametrize(("n", "columns"), [(730, 0), (731, 16)])
+def test_the_year_has_columns_from_two_years_on(n, columns):
+    basis = bases.make(n, 30, season_lengths=(7,), holidays=None, changepoints=True, year=365.25)
+    assert (basis.family == "year").sum() == columns
+    one = np.flatnonzero(basis.family == "year")[:2]
+    if columns:
+        t = np.arange(n + 30)
+        np.testing.assert_allclose(basis.x[:, one].T, [f(2 * np.pi * t / 365.25) for f in (np.cos, np.sin)], atol=1e-9)
+
+
+def test_a_year_that_is_not_there_costs_nothing():
+    y = 200 + np.random.default_rng(1).normal(size=(30, 800))
+    got = fit(y[:, :770], 30, seasons=(7,), freq="D")
+    assert np.abs(got[..., 1] - 200).max() < 0.6
+    assert 0.74 < ((y[:, 770:] >= got[..., 0]) & (y[:, 770:] <= got[..., 2])).mean() < 0.86
+
+
+def test_holidays_that_do_nothing_are_left_out():
+    y = 100 + np.random.default_rng(2).normal(size=(8, 400)) * 5
+    plain, with_calendar = (fit(y, 60, seasons=(7,), freq="D", calendar=one)[..., 1] for one in (None, "SG"))
+    assert np.median(np.abs(plain - with_calendar).max(axis=1)) < 1.5
+
+
+def test_a_break_lowers_the_days_it_names():
+    days = pd.date_range("2026-01-01", periods=130, freq="D")
+    breaks = (("2026-01-20", "2026-01-26"), ("2026-03-14", "2026-03-22"), ("2026-05-02", "2026-05-04"))
+    off = np.zeros(len(days), dtype=bool)
+    for first, last in breaks:
+        off |= (days >= first) & (days <= last)
+    y = 100 - 40 * off + np.random.default_rng(0).normal(size=len(days)) * 2
+    # a value at midnight stands for the day that ends there
+    ds = pd.DatetimeIndex(days[:120] + pd.Timedelta(days=1)).tz_localize("UTC")
+    q = structural(y[None, :120], ds=ds, horizon=10, season_lengths=(7,), quantiles=LEVELS, breaks=breaks)[0, :, 1]
+    assert q[off[120:]].max() < 70
+    assert q[~off[120:]].min() > 90
 
 
 def test_constant_series_stay_constant():

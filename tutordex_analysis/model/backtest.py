@@ -16,7 +16,7 @@ import pandas as pd
 from tutordex_analysis.errors import AnalysisError, FrameError, NotEnoughData
 from tutordex_analysis.frame import Floats, series_ids
 from tutordex_analysis.model import score
-from tutordex_analysis.model.calendar import Break
+from tutordex_analysis.model.calendar import Break, check_civil
 from tutordex_analysis.model.panel import Panel, panels, seasons, steps
 from tutordex_analysis.moment import Span
 
@@ -83,6 +83,7 @@ def backtest(
     """
     if cutoffs < 1 or not models:
         raise FrameError(f"a backtest needs at least one cutoff and one model, got {cutoffs} and {len(models)}")
+    check_civil(calendar=calendar, tz=tz, breaks=breaks)
     options = {"calendar": calendar, "tz": tz, "seed": seed, "breaks": breaks, "lower": lower, "upper": upper}
     tables, longest, need = [], 0, 0
     for panel in panels(frame):

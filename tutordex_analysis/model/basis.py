@@ -29,14 +29,14 @@ class Basis:
         n: Rows of history.
         family: What each column is for, shape (p,): "level", "slope", "knot", "season", "cross" or "holiday".
         size: Prior standard deviation of each coefficient within its family, shape (p,).
-        future_knots: Effect on the horizon of changes of slope yet to come, shape (n_future_knots, horizon).
+        to_come: Variance on the horizon from changes of slope yet to come, each of variance 1, shape (horizon,).
     """
 
     x: Floats
     n: int
     family: npt.NDArray[np.str_]
     size: Floats
-    future_knots: Floats
+    to_come: Floats
 
     @property
     def history(self) -> Floats:
@@ -83,13 +83,12 @@ def make(
         parts += _year(t, float(year or 0))
     if holidays is not None:
         parts += [("holiday", column, 1.0) for column in holidays.T]
-    later = n + np.arange(0.0, horizon, space) if changepoints else np.empty(0)
     return Basis(
         x=np.column_stack([column for _, column, _ in parts]),
         n=n,
         family=np.array([family for family, _, _ in parts]),
         size=np.array([size for _, _, size in parts]),
-        future_knots=np.array([_bend(t[n:] + 1 - one, life) for one in later]).reshape(len(later), horizon),
+        to_come=_to_come(np.arange(1.0, horizon + 1), space, life) if changepoints else np.zeros(horizon),
     )
 
 
@@ -112,6 +111,15 @@ def _year(t: Floats, year: float) -> list[tuple[str, Floats, float]]:
 def _bend(since: Floats, life: float) -> Floats:
     """A change of slope that wears off: the level it ends at is 1, most of it reached after `life` steps."""
     return 1 - np.exp(-np.maximum(since, 0.0) / life)
+
+
+def _to_come(since: Floats, space: float, life: float) -> Floats:
+    """Sum of the squares of `_bend` over changes every `space` steps up to now, the first `since` steps ago."""
+    count = np.floor(since / space) + 1
+    newest, pace = np.exp(-(since % space) / life), np.exp(-space / life)
+    once, twice = (newest**k * (1 - pace ** (k * count)) / (1 - pace**k) for k in (1, 2))
+    result: Floats = np.maximum(count - 2 * once + twice, 0.0)
+    return result
 
 
 def _seasons(t: Floats, n: int, season_lengths: Sequence[int]) -> list[tuple[str, Floats, float]]:

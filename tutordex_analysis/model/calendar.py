@@ -15,6 +15,7 @@ from tutordex_analysis.frame import Floats
 Break: TypeAlias = tuple[object, object]  # first and last civil day, as dates or ISO text
 
 _DAY = pd.Timedelta(days=1)
+_LONGEST = pd.Timedelta(days=366)  # of a break; a longer one is a slip in the year
 _SHAPE = 3  # harmonics of the day that a holiday may change
 
 
@@ -42,6 +43,19 @@ def holidays_of(calendar: str, *, first_year: int, last_year: int) -> pd.Series:
     return pd.Series([str(found[day.date()]) for day in days], index=days, dtype=object)
 
 
+def check_civil(*, calendar: str | None, tz: str, breaks: Sequence[Break]) -> None:
+    """Refuses what no model could use, also where none of them comes to use it.
+
+    Raises:
+        FrameError: There is no such calendar or zone, or a break is no pair of days in order.
+    """
+    any_day = civil(pd.DatetimeIndex(["2026-01-01"], tz="UTC"), step=_DAY, tz=tz)
+    if calendar is not None:
+        holidays_of(calendar, first_year=any_day[0].year, last_year=any_day[0].year)
+    for pair in breaks:
+        days_of(pair)
+
+
 def continued(ds: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
     """The instants of a history and of the `horizon` steps after it."""
     return pd.date_range(ds[0], periods=len(ds) + horizon, freq=ds[1] - ds[0])
@@ -55,7 +69,7 @@ def civil(ds: pd.DatetimeIndex, *, step: pd.Timedelta, tz: str) -> pd.DatetimeIn
     """
     try:
         local = (ds - step / 2).tz_convert(tz)
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, IndexError) as error:  # the last for ""
         raise FrameError(f'there is no time zone called {tz!r}; use a name such as "Asia/Singapore"') from error
     return local.tz_localize(None)
 
@@ -119,12 +133,16 @@ def days_of(pair: Break) -> pd.DatetimeIndex:
     """The civil days of a break.
 
     Raises:
-        FrameError: It is no pair of days in order.
+        FrameError: It is no pair of days in order, or longer than a year.
     """
     try:
         first, last = (pd.Timestamp(str(day)) for day in pair)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise FrameError(f"a break is a first and a last day such as 2026-03-14, got {pair!r}") from error
+    if pd.isna(first) or pd.isna(last):
+        raise FrameError(f"a break is a first and a last day such as 2026-03-14, got {pair!r}")
     if first.tzinfo or last.tzinfo or last < first:
         raise FrameError(f"a break is a first and a last civil day in order, got {pair!r}")
+    if last - first > _LONGEST:
+        raise FrameError(f"a break is a first and a last day at most {_LONGEST.days} days apart, got {pair!r}")
     return pd.date_range(first.normalize(), last.normalize(), freq="D")

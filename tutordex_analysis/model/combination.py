@@ -10,7 +10,6 @@ from scipy.special import ndtri
 from tutordex_analysis.frame import Floats
 
 POWER = 8  # of the inverse loss: a model a tenth worse than another gets half of its weight
-_WIDTH_80 = 2 * float(ndtri(0.9))  # of the 80 % band of a standard Gaussian
 _SMALL = 0.05  # a weight below is none: it moves nothing, and its model need not run
 
 
@@ -47,12 +46,13 @@ def mixed(quantile_values: Floats, weight: Floats, *, quantiles: Sequence[float]
     """One forecast from those of several models.
 
     The variance of a mixture is the mean variance of its parts and the variance of their means; the averaged
-    quantiles have the first alone, so their distance from the median grows by what the models disagree.
+    quantiles have the first alone, so the square of their distance from the median grows by the second times that of a
+    standard Gaussian.
 
     Args:
         quantile_values: Shape (n_models, n_series, horizon, n_quantiles); NaN counts where the weight is not 0.
         weight: Shape (n_series, n_models).
-        quantiles: Levels, rising; 0.1, 0.5 and 0.9 among them.
+        quantiles: Levels, rising; 0.5 among them.
 
     Returns:
         Shape (n_series, horizon, n_quantiles), rising.
@@ -60,16 +60,12 @@ def mixed(quantile_values: Floats, weight: Floats, *, quantiles: Sequence[float]
     References:
         Lichtendahl, Grushka-Cockayne & Winkler (2013), Management Science 59(7), for averaging quantiles.
     """
-    levels = list(quantiles)
-    low, middle, high = (levels.index(p) for p in (0.1, 0.5, 0.9))
+    middle = list(quantiles).index(0.5)
     share = weight.T[:, :, None, None]
     parts = np.where(share > 0, quantile_values, 0.0)
     mean = (share * parts).sum(axis=0)
     centre = mean[..., [middle]]
     between = (share * (parts[..., [middle]] - centre) ** 2).sum(axis=0)
-    within = ((mean[..., [high]] - mean[..., [low]]) / _WIDTH_80) ** 2
-    wider = np.sqrt(1 + between / np.where(within > 0, within, np.inf))
-    spread = wider * (mean - centre)
-    flat = (within == 0) & (between > 0)  # parts without a band of their own
-    result: Floats = np.where(flat, centre + np.sqrt(between) * ndtri(np.asarray(quantiles)), centre + spread)
+    z = ndtri(np.asarray(quantiles))
+    result: Floats = centre + np.sign(z) * np.sqrt((mean - centre) ** 2 + between * z**2)
     return result

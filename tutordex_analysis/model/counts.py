@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import lfilter
 from scipy.special import gammaln
 from scipy.stats import nbinom
@@ -24,7 +25,10 @@ MOST = 1000.0  # events a step on average, beyond which a Gaussian says the same
 _PRIOR = 2.0  # events that speak for a profile without a shape
 _MEMORIES = (0.5, 1.0, 2.0, 4.0, 8.0, 32.0)  # half-lives of the level, in longest seasons
 _WITHOUT_SEASON = 24  # steps that stand for a season where there is none
-_CLIP = 6.0  # standard deviations of chance; a burst beyond is an incident
+_CLIP = 5.0  # standard deviations; a burst beyond is an incident, and as good as a gap
+_WINDOWS = (1, 4)  # steps in which a burst is looked for; where events are few it shows in a sum only
+_RARE = 0.01  # share of the steps, the highest, that have no say in what is usual
+_ROUNDS = 3  # of profile and bursts, since a burst is part of its own phase at first
 _LEAST_SHAPE = 0.05
 
 
@@ -79,26 +83,39 @@ def counts(
 
 
 def _profile(y: Floats, seasons: Sequence[int]) -> tuple[Floats, Floats]:
-    """Rate of each phase of the longest season against the mean, and the counts without bursts."""
+    """Rate of each phase of the longest season against the mean, and the counts with gaps in place of bursts."""
+    calm = y
+    for _ in range(_ROUNDS):
+        average, profile = _shape(calm, seasons)
+        calm = np.where(_burst(y, average * _repeated(profile, 0, y.shape[1])), np.nan, y)
+    return _shape(calm, seasons)[1], calm
+
+
+def _shape(y: Floats, seasons: Sequence[int]) -> tuple[Floats, Floats]:
+    """Mean rate, shape (n_series, 1), and profile."""
     average = np.maximum(np.nan_to_num(mean(y)), 1e-12)[:, None]
     profile = np.ones((len(y), 1))
     for m in seasons:
-        before = _repeated(profile, 0, m)
-        profile = _shrunk(y, before, average, m)
-    expected = average * _repeated(profile, 0, y.shape[1])
-    with np.errstate(invalid="ignore"):
-        spread = np.sqrt(
-            expected
-            + ratio(mean(np.maximum((y - expected) ** 2 - expected, 0)), mean(expected**2))[:, None] * expected**2
-        )
-        clipped = np.where(np.isnan(y), np.nan, np.minimum(y, np.ceil(expected + _CLIP * spread)))
-    if not seasons:
-        return profile, clipped
-    average = np.maximum(np.nan_to_num(mean(clipped)), 1e-12)[:, None]
-    profile = np.ones((len(y), 1))
-    for m in seasons:
-        profile = _shrunk(clipped, _repeated(profile, 0, m), average, m)
-    return profile, clipped
+        profile = _shrunk(y, _repeated(profile, 0, m), average, m)
+    return average, profile
+
+
+def _burst(y: Floats, expected: Floats) -> npt.NDArray[np.bool_]:
+    """Steps that alone or with their neighbours count far more than chance and the series' own spread would."""
+    there = ~np.isnan(y)
+    found = np.zeros(y.shape, dtype=np.bool_)
+    for width in _WINDOWS:
+        some = sliding_window_view(np.pad(np.where(there, y, 0.0), ((0, 0), (width - 1, 0))), width, axis=1)
+        likely = sliding_window_view(np.pad(np.where(there, expected, 0.0), ((0, 0), (width - 1, 0))), width, axis=1)
+        events, usual = some.sum(axis=2), np.maximum(likely.sum(axis=2), 1e-9)
+        far = (events - usual) / np.sqrt(usual)
+        rest = far <= np.quantile(far, 1 - _RARE, axis=1, method="higher", keepdims=True)
+        beyond = np.where(rest, (events - usual) ** 2 - usual, np.nan)
+        spread = np.nan_to_num(np.maximum(ratio(mean(beyond), mean(np.where(rest, usual**2, np.nan))), 0.0))
+        over = events > usual + _CLIP * np.sqrt(usual + spread[:, None] * usual**2) + 1
+        for back in range(width):
+            found[:, : y.shape[1] - back] |= over[:, back:]
+    return found
 
 
 def _shrunk(y: Floats, before: Floats, average: Floats, m: int) -> Floats:

@@ -87,12 +87,13 @@ def _adjusted(
     z = ndtri(np.asarray(quantiles))
     for i, row in enumerate(y):
         there = ~np.isnan(row)
-        if there.sum() < _LEAST or np.ptp(row[there]) == 0:
+        size = float(np.std(row[there])) if there.sum() >= _LEAST else 0.0
+        if size == 0 or np.ptp(row[there]) == 0:
             result[i] = last_value(
                 row[None], ds=pd.DatetimeIndex([]), horizon=horizon, season_lengths=(), quantiles=quantiles
             )[0]
             continue
-        centre, size = float(np.median(row[there])), float(np.std(row[there]))
+        centre = float(np.median(row[there]))
         whole = (filled(row, season_lengths=seasons) - centre) / size  # the optimisers want numbers of size one
         with _quiet():
             season = _seasonal(whole, seasons)
@@ -162,6 +163,8 @@ def _variance(one_step: float, response: Floats) -> Floats:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Optimisers that stop early warn; the tournament judges what they found."""
+    import statsmodels.tools.sm_exceptions  # noqa: F401 - sets filters of its own when it is first imported
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

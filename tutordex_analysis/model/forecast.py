@@ -15,12 +15,13 @@ from tutordex_analysis.errors import FrameError, NotEnoughData
 from tutordex_analysis.frame import Floats, check, series_ids
 from tutordex_analysis.model import combination, paths
 from tutordex_analysis.model.backtest import QUANTILES, Forecaster, by_series, run
-from tutordex_analysis.model.calendar import Break
+from tutordex_analysis.model.calendar import Break, check_civil
 from tutordex_analysis.model.choice import Plan, choose
 from tutordex_analysis.model.panel import Panel, panels, seasons, steps
 from tutordex_analysis.moment import Span
 
 BUDGET_SECONDS = 2.0
+MOST_SEEDS = 2**31  # Stan's numbers are signed
 CHUNK = 256  # series in one tournament, which bounds the memory
 _NEAR = 1e-6  # a value this share of the history's size past a bound is rounding, more is a contradiction
 
@@ -154,6 +155,9 @@ def forecast(
     """
     levels = _levels(quantiles)
     _check_bounds(frame, lower, upper)
+    if not 0 <= seed < MOST_SEEDS:
+        raise FrameError(f"a seed is a whole number from 0 to {MOST_SEEDS - 1}, got {seed}")
+    check_civil(calendar=calendar, tz=tz, breaks=breaks)
     options = {"calendar": calendar, "tz": tz, "seed": seed, "breaks": breaks, "lower": lower, "upper": upper}
     asked = tuple(sorted({*levels, *QUANTILES}))
     found: dict[str, _One] = {}

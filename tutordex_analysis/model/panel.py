@@ -13,6 +13,7 @@ from tutordex_analysis.frame import Floats, check, series_ids, step_of
 from tutordex_analysis.moment import Span, duration, duration_text
 
 LONGEST = pd.Timedelta(days=100 * 365)  # of a horizon, as of any duration; nanoseconds end in 2262
+LARGEST = 1e150  # of a value; squares overflow beyond. What exporters give for "never" or "no limit" may be larger
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +61,7 @@ def panels(frame: pd.DataFrame) -> list[Panel]:
     Which series stand side by side depends on their own grids alone.
 
     Raises:
-        FrameError: The frame breaks the contract, its steps differ, or a value is infinite.
+        FrameError: The frame breaks the contract, its steps differ, or a value is infinite or past `LARGEST`.
         NotEnoughData: The frame has no series, or no series has two rows.
     """
     check(frame)
@@ -77,6 +78,12 @@ def panels(frame: pd.DataFrame) -> list[Panel]:
     if np.isinf(y).any():
         raise FrameError(
             f"{ids[codes[np.isinf(y).argmax()]]} has an infinite value; replace it by NaN or mend the query"
+        )
+    far = np.abs(y) > LARGEST
+    if far.any():
+        raise FrameError(
+            f"{ids[codes[far.argmax()]]} has a value of {y[far.argmax()]:g}, too large to reckon with; "
+            "replace it by NaN or mend the query"
         )
     starts = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1])
     ends = np.append(starts[1:], len(codes))

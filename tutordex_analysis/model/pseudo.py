@@ -12,7 +12,7 @@ from tutordex_analysis.model.score import mean
 _CLIP = 4.0  # standard deviations beyond which an error counts no further (Huber's proposal)
 _GROSS = 2.0  # times that, before anything is fitted
 _AVERAGED = 10.0  # standard deviations up to which errors enter their own mean
-_SPIKE = 3  # steps; a longer excursion may be a new level
+_SPIKE = 6  # steps; a longer excursion may be a new level
 _FAR = 10**6  # steps to the next reading where there is none
 
 Mask = npt.NDArray[np.bool_]
@@ -26,11 +26,14 @@ def first(y: Floats, *, season: int, explained: Mask) -> Floats:
         season: Steps; 1 for none.
         explained: Instants whose values a holiday may explain, shape (n,); nothing is taken off there.
     """
-    profile = _profile(y, season)
-    deviation = np.where(np.isnan(y), bridged(y, season=season) if np.isnan(y).any() else 0.0, y) - profile
+    there = ~np.isnan(y)
+    # a phase that lacks a cycle would stand out against its neighbours in every other one, so gaps are filled first
+    whole = y if there.all() else np.where(there, y, bridged(y, season=season))
+    profile = _profile(whole, season)
+    deviation = whole - profile
     local = _middle_of_three(deviation)
-    limit = _GROSS * _limit(np.where(np.isnan(y), np.nan, deviation - local))
-    return profile + np.where(explained, deviation, local + np.clip(deviation - local, -limit, limit))
+    limit = _GROSS * _limit(np.where(there, deviation - local, np.nan))
+    return profile + np.where(explained | ~there, deviation, local + np.clip(deviation - local, -limit, limit))
 
 
 def bridged(y: Floats, *, season: int) -> Floats:

@@ -233,13 +233,12 @@ def _spread(fit: _Fit, table: Table) -> Floats:
     """
     basis = table.basis
     result = np.zeros((len(fit.noise), len(basis.ahead)))
-    to_come = (basis.future_knots**2).sum(axis=0)
     for place in np.unique(fit.noise):
         noise, inverse = table.noises[place], table.factors(int(place)).inverse
         ahead = basis.ahead - noise.expected(basis.history, len(basis.ahead))
         for one in np.unique(fit.prior[fit.noise == place]):
             knot = noise.spread * table.priors[one].knot
-            spread = ((ahead @ inverse[one]) * ahead).sum(axis=1) + knot**2 * to_come
+            spread = ((ahead @ inverse[one]) * ahead).sum(axis=1) + knot**2 * basis.to_come
             result[(fit.noise == place) & (fit.prior == one)] = spread
     return result
 
