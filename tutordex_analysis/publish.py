@@ -10,18 +10,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from tutordex_analysis import issued
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import AnalysisError, NotEnoughData
+from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Instant, Span, duration, instant
-from tutordex_analysis.question import capacity
+from tutordex_analysis.question import capacity, issue
 from tutordex_analysis.question.resource import Resource, newest, resource
+from tutordex_analysis.question.scorecard import scorecard
 from tutordex_analysis.question.sufficiency import sufficiency
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
+from tutordex_analysis.sink.exposition_ledger import from_scorecard
 from tutordex_analysis.sink.exposition_reports import from_shelf
 from tutordex_analysis.sink.shelf import shelf
 from tutordex_analysis.source.connect import Source, settled
+from tutordex_analysis.source.ledger import Ledger
 
+VIA = "publish"
 NEWEST = "newest"  # as-of: the moment at which the source's newest sample was settled
 WINDOW = "120d"
 HORIZON = "31d"  # a day more than the longest published lead
@@ -37,12 +43,16 @@ class Publication:
         families: One row a family: `family`, `series`, `left_out` (samples that are not finite).
         data_end: The newest sample behind it.
         at: The moment for which it was made.
+        issued: What it says as rows of the ledger, to be recorded; none for a past moment.
+        scores: Scores of what was issued before and has come due.
     """
 
     text: str
     families: pd.DataFrame
     data_end: pd.Timestamp
     at: pd.Timestamp
+    issued: pd.DataFrame
+    scores: pd.DataFrame
 
 
 def publication(
@@ -53,6 +63,7 @@ def publication(
     as_of: Instant = "",
     horizon: Span = HORIZON,
     reports: Path | None = None,
+    ledger: Ledger | None = None,
 ) -> Publication:
     """Forecasts and breach dates of every catalogued signal that is to be published.
 
@@ -62,8 +73,8 @@ def publication(
         validity: How old the newest sample may be at that moment.
         as_of: A past moment to speak of, "newest" for that of the newest sample; "" for now.
         horizon: How far ahead; a lead as long as this is left out, since the data are some minutes old.
-
         reports: Folder of the pages, whose state is published too.
+        ledger: Past forecasts, whose scores are published too; models that lost three times in a row are not used.
 
     Raises:
         NotEnoughData: Nothing can be forecast.
@@ -72,20 +83,34 @@ def publication(
     time_range = settled(source, WINDOW, step=STEP, as_of="" if as_of == NEWEST else as_of)
     catalogue = source.catalogue
     histories = capacity.gather(source, catalogue, time_range)
-    resources = list(_resources(histories, catalogue, duration(horizon)))
+    past = ledger or Ledger(rows=issued.no_rows(), scores=issued.no_scores())
+    card = scorecard(past.rows, past.scores, histories, catalogue)
+    resources = list(_resources(histories, catalogue, duration(horizon), card.demoted))
     data_end = newest(one.history for one in resources)
     moment = instant(now) if not as_of else data_end if as_of == NEWEST else instant(as_of)
     fresh = [one for one in resources if moment - newest([one.history]) <= duration(validity)]
     resources = fresh or resources  # where all are too old, render says so
     families = [family for one in resources for family in _families(one, moment)]
+    families += from_scorecard(card.recent, card.demotions)
     if reports is not None and not as_of:
         families += from_shelf(shelf(reports))
     text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)
-    return Publication(text=text, families=exposition.summary(families), data_end=data_end, at=moment)
+    said = issue.rows(resources, catalogue.calendar, issued_at=moment, leads=exposition.HORIZONS)
+    return Publication(
+        text=text,
+        families=exposition.summary(families),
+        data_end=data_end,
+        at=moment,
+        issued=issued.no_rows() if as_of else issued.stamped(said, issued=moment, via=VIA, hindsight=False),
+        scores=issued.no_scores() if as_of else card.scores,
+    )
 
 
 def _resources(
-    histories: Mapping[str, pd.DataFrame], catalogue: Catalogue, horizon: pd.Timedelta
+    histories: Mapping[str, pd.DataFrame],
+    catalogue: Catalogue,
+    horizon: pd.Timedelta,
+    demoted: Mapping[str, Mapping[str, frozenset[str]]],
 ) -> Iterator[Resource]:
     """The forecasts that can be made; those that cannot yet are left out."""
     refused = ""
@@ -93,7 +118,7 @@ def _resources(
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=horizon)
         try:
-            yield resource(history, enough, catalogue)
+            yield resource(history, enough, catalogue, demoted=demoted.get(name, NONE_DEMOTED))
             some = True
         except NotEnoughData as error:
             refused = refused or str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from tutordex_analysis.moment import duration_text
 MARGIN = 0.02  # a model must lose this share less than the seasonal naive, or the naive is used
 CUTOFFS = 3
 _LEAST_PLAIN = 12  # readings below which the last value is all that is forecast
+_LOST = "{} lost to repeating the last season three times in a row and is away for four weeks"
+NONE_DEMOTED: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,11 @@ def choose(
     season_lengths: tuple[int, ...],
     model: Literal["auto"] | Forecaster,
     options: Mapping[str, object],
+    demoted: Mapping[str, frozenset[str]] = NONE_DEMOTED,
 ) -> tuple[list[Plan], pd.DataFrame]:
     """A plan for each series of the panel, and the tournament behind them (columns of `Backtest.frame`).
+
+    A demoted model is no candidate for its series; the seasonal naive never is demoted.
 
     Raises:
         FrameError: `model` is neither "auto" nor a function.
@@ -57,6 +63,12 @@ def choose(
         if model != "auto":
             raise FrameError(f'model is "auto" or a forecaster such as structural, got {model!r}')
         plan, scores = _automatic(panel, horizon, lengths, options)
+        plan = [
+            Plan(seasonal_naive, f"the last season is repeated, since {_LOST.format(one.name)}")
+            if one.name in demoted.get(series, ())
+            else one
+            for series, one in zip(panel.ids, plan, strict=True)
+        ]
     else:
         plan, scores = [Plan(model, f"{name_of(model)}, as asked")] * len(panel.ids), pd.DataFrame()
     for i, count in enumerate(readings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,7 +15,7 @@ from tutordex_analysis.errors import FrameError, NotEnoughData
 from tutordex_analysis.frame import Floats, check, series_ids
 from tutordex_analysis.model import paths
 from tutordex_analysis.model.backtest import QUANTILES, Forecaster, by_series, run
-from tutordex_analysis.model.choice import Plan, choose
+from tutordex_analysis.model.choice import NONE_DEMOTED, Plan, choose
 from tutordex_analysis.model.panel import panels, seasons, steps
 from tutordex_analysis.moment import Span
 
@@ -120,6 +120,7 @@ def forecast(
     lower: float | None = None,
     upper: float | None = None,
     seed: int = 0,
+    demoted: Mapping[str, frozenset[str]] = NONE_DEMOTED,
 ) -> Forecast:
     """The next steps of every series, each by the model that has shown to be better than repeating last week.
 
@@ -137,6 +138,7 @@ def forecast(
         lower: Least possible value, in the unit of the series.
         upper: Largest possible value.
         seed: For models that draw samples.
+        demoted: Names of models that "auto" does not use, by `unique_id`: `scorecard.away` of one signal.
 
     Raises:
         NotEnoughData: No series has enough readings.
@@ -151,7 +153,7 @@ def forecast(
     for panel in panels(frame):
         h, lengths = steps(horizon, panel.step, name="a horizon"), seasons(season_lengths, panel.step)
         future = panel.future(h)
-        plans, scores = choose(panel, horizon=h, season_lengths=lengths, model=model, options=options)
+        plans, scores = choose(panel, horizon=h, season_lengths=lengths, model=model, options=options, demoted=demoted)
         tables.append(scores)
         memory = paths.memory_of(panel.y, season=min(lengths, default=1))
         last = _last(panel.y)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -18,10 +19,13 @@ from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Span, duration, duration_text
 from tutordex_analysis.question.growth import Volume, volume
 from tutordex_analysis.question.resource import WITHIN, Resource, newest, resource
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
+
+NONE_AWAY: Mapping[str, Mapping[str, frozenset[str]]] = MappingProxyType({})
 
 
 class Reads(Protocol):
@@ -179,6 +183,7 @@ def outlook(
     horizon: Span = "90d",
     seed: int = 0,
     n_paths: int = 1000,
+    demoted: Mapping[str, Mapping[str, frozenset[str]]] = NONE_AWAY,
 ) -> Outlook:
     """Every signal with a limit against it, and how every counted one grows.
 
@@ -188,6 +193,7 @@ def outlook(
         horizon: How far to look; for each signal at most twice its own history.
         seed: Of the simulated paths.
         n_paths: How many.
+        demoted: Models that are not used, by signal and series: `Scorecard.demoted`.
 
     Raises:
         NotEnoughData: Not one signal can be forecast.
@@ -197,12 +203,14 @@ def outlook(
     known: list[Sufficiency] = []
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=duration(horizon))
+        lost = demoted.get(name, NONE_DEMOTED)
         try:
             if catalogue.limits_of(name):
-                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths))
+                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths, demoted=lost))
             elif enough.signal.kind == "count" and not enough.signal.by:
+                calendar, ahead = catalogue.calendar, enough.horizon
                 volumes.append(
-                    volume(enough.signal, history, horizon=enough.horizon, calendar=catalogue.calendar, seed=seed)
+                    volume(enough.signal, history, horizon=ahead, calendar=calendar, seed=seed, demoted=lost)
                 )
             else:
                 continue

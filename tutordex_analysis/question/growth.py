@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.model.breach import Breach
+from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.model.forecast import Forecast, forecast
 
 DAY = pd.Timedelta(days=1)
@@ -63,7 +65,14 @@ class Volume:
 
 
 def volume(
-    signal: Signal, history: pd.DataFrame, *, horizon: pd.Timedelta, calendar: Calendar, seed: int, n: int = 1000
+    signal: Signal,
+    history: pd.DataFrame,
+    *,
+    horizon: pd.Timedelta,
+    calendar: Calendar,
+    seed: int,
+    n: int = 1000,
+    demoted: Mapping[str, frozenset[str]] = NONE_DEMOTED,
 ) -> Volume:
     """The growth of one counted signal with a single series.
 
@@ -74,6 +83,7 @@ def volume(
         calendar: Whose days, and which holidays.
         seed: Of the simulated futures.
         n: How many of them.
+        demoted: Models that are not used, by series.
 
     Raises:
         NotEnoughData: Fewer than two weeks of whole days, or nothing was counted.
@@ -97,6 +107,7 @@ def volume(
         tz=calendar.timezone,
         lower=0.0,
         seed=seed,
+        demoted=demoted,
     )
     end = min(4, ahead.horizon // 14) * 7  # whole weeks, and no more than half of the horizon
     means = ahead.paths(n, seed)[0][:, -end:].mean(axis=1)

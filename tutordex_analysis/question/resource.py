@@ -11,6 +11,7 @@ from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Limit, Signal
 from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.model.breach import Breach, breach
+from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.model.forecast import Forecast, forecast
 from tutordex_analysis.moment import duration, duration_text
 from tutordex_analysis.question.sufficiency import Sufficiency
@@ -57,9 +58,15 @@ def newest(histories: Iterable[pd.DataFrame]) -> pd.Timestamp:
 
 
 def resource(
-    history: pd.DataFrame, enough: Sufficiency, catalogue: Catalogue, *, seed: int = 0, n_paths: int = 1000
+    history: pd.DataFrame,
+    enough: Sufficiency,
+    catalogue: Catalogue,
+    *,
+    seed: int = 0,
+    n_paths: int = 1000,
+    demoted: Mapping[str, frozenset[str]] = NONE_DEMOTED,
 ) -> Resource:
-    """The forecast of one signal and its limits, as far ahead as its history carries.
+    """The forecast of one signal and its limits, as far ahead as its history carries; by no model that is demoted.
 
     Raises:
         NotEnoughData: No series has two samples and one in the last two days, or none can be forecast.
@@ -75,6 +82,7 @@ def resource(
         lower=signal.lower,
         upper=signal.upper,
         seed=seed,
+        demoted=demoted,
     )
     limits = {limit.name: limit for limit in catalogue.limits_of(signal.name)}
     within = dict.fromkeys([*(one for one in WITHIN if duration(one) <= enough.horizon), duration_text(enough.horizon)])
