@@ -59,7 +59,9 @@ def score(
 
 
 @app.command(
-    epilog=examples("ledger replay", "ledger replay --weeks 12 --signal disk_used", "ledger replay --source data/sample")
+    epilog=examples(
+        "ledger replay", "ledger replay --weeks 12 --signal disk_used", "ledger replay --source data/sample"
+    )
 )
 def replay(
     source: SourceOption = "",

@@ -143,7 +143,7 @@ def _empty(schema: Mapping[str, pa.DataType]) -> pd.DataFrame:
 def _write(table: pd.DataFrame, schema: Mapping[str, pa.DataType], *, kind: str) -> bytes:
     facts = {"tutordex_ledger": kind, "tutordex_ledger_schema": SCHEMA}
     small = [name for name, type_ in schema.items() if type_ == pa.float32()]
-    plain = table[list(schema)].astype({name: object for name in _TEXTS})
+    plain = table[list(schema)].astype(dict.fromkeys(_TEXTS, object))
     plain = plain.assign(**{name: _short(plain[name].to_numpy()) for name in small})
     arrow = pa.Table.from_pandas(plain, schema=pa.schema(list(schema.items())), preserve_index=False)
     buffer = io.BytesIO()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tutordex_analysis import issued
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import CatalogueError, NotEnoughData
+from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.moment import Span, duration
 from tutordex_analysis.question import capacity, issue
 from tutordex_analysis.source.connect import Source, settled
@@ -103,9 +103,7 @@ def replay(
     )
 
 
-def _said(
-    source: Source, catalogue: Catalogue, moment: pd.Timestamp, *, window: Span, seed: int
-) -> pd.DataFrame:
+def _said(source: Source, catalogue: Catalogue, moment: pd.Timestamp, *, window: Span, seed: int) -> pd.DataFrame:
     """What a report of that moment would have said, as rows."""
     if not catalogue.signals:
         return issued.no_rows()

@@ -204,9 +204,10 @@ def _keep(record: Record, executed: NotebookNode | None, *, output: Path, order:
 
 
 def _recorded(answer: page.Answer, folder: Path, at: pd.Timestamp) -> list[str]:
-    """Keeps what a page has forecast; returns why it could not, if it could not."""
+    """Keeps what a page has forecast of the present; returns why it could not, if it could not."""
+    rows = stamped(answer.issued, issued=at, via=VIA, hindsight=False)
     try:
-        ledgers.append(folder, stamped(answer.issued, issued=at, via=VIA, hindsight=False), answer.scores)
+        ledgers.append(folder, rows, answer.scores if len(rows) else None)
     except AnalysisError as error:
         return [f"the forecasts were not recorded: {error}"]
     return []

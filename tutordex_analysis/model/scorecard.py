@@ -70,8 +70,8 @@ def scored(rows: pd.DataFrame, actual: Actual, *, within: Span = WITHIN) -> pd.D
     length = duration(within)
     found = [
         _scored(mine, actual[key], length)
-        for key, mine in rows.groupby(["signal", "step"], sort=True)
-        if key in actual and len(actual[key])
+        for (signal, step), mine in rows.groupby(["signal", "step"], sort=True)
+        if (key := (str(signal), str(step))) in actual and len(actual[key])
     ]
     return issued.latest_scores(issued.no_scores(), pd.concat(found)) if found else issued.no_scores()
 
@@ -176,7 +176,7 @@ def _groups(known: pd.DataFrame) -> Iterator[tuple[tuple[object, ...], dict[str,
         there = mine[np.isfinite(mine["y"])]
         if len(there) >= max(1.0, _LEAST_SHARE * len(mine)):
             ends = {name: pd.Timestamp(mine[name].max()) for name in ("issued", "cutoff", "until")}
-            yield tuple(key), ends | {"steps": len(there)} | _numbers(there)
+            yield tuple(key), {**ends, "steps": len(there), **_numbers(there)}
 
 
 def _numbers(rows: pd.DataFrame) -> dict[str, float]:

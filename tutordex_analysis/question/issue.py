@@ -58,14 +58,16 @@ def rows(
             week and one a day of the rest.
 
     Returns:
-        Columns of `issued.ROW_COLUMNS`; `issued`, `via` and `hindsight` are not filled in.
+        Columns of `issued.ROW_COLUMNS`; `issued`, `via` and `hindsight` say nothing yet.
     """
     tables = [_rows(one, calendar, seed) for one in answers]
     tables = [_thinned(one) if issued_at is None else _at(one, instant(issued_at), leads) for one in tables]
     filled = [one for one in tables if len(one)]
     if not filled:
         return issued.no_rows()
-    return pd.concat(filled, ignore_index=True).reindex(columns=list(issued.ROW_COLUMNS))
+    whole = pd.concat(filled, ignore_index=True)
+    nowhen = pd.Series(pd.NaT, index=whole.index, dtype="datetime64[ms, UTC]")
+    return whole.assign(issued=nowhen, via="", hindsight=False)[list(issued.ROW_COLUMNS)]
 
 
 def _rows(one: Answer, calendar: Calendar, seed: int) -> pd.DataFrame:
@@ -129,17 +131,22 @@ def _parameters(one: Answer, lengths: Sequence[pd.Timedelta], calendar: Calendar
 
 
 def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
-    lead = rows["ds"] - rows["cutoff"]
-    return rows[(lead <= NEAR) | (lead % _DAY == pd.Timedelta(0))]
+    lead = (rows["ds"] - rows["cutoff"]).to_numpy("timedelta64[ms]").astype(np.int64)
+    near, day = (round(one / pd.Timedelta(milliseconds=1)) for one in (NEAR, _DAY))
+    kept: pd.DataFrame = rows[(lead <= near) | (lead % day == 0)]
+    return kept
 
 
 def _at(rows: pd.DataFrame, moment: pd.Timestamp, leads: Sequence[Span]) -> pd.DataFrame:
     """The row of each series nearest to each lead, at most a step away, as `sink.exposition` publishes it."""
     kept: set[int] = set()
-    for _, mine in rows.groupby("unique_id", sort=False):
+    ids = rows["unique_id"].to_numpy()
+    for one in dict.fromkeys(ids):
+        places = np.flatnonzero(ids == one)
+        mine = rows.iloc[places]
         step = mine["ds"].iloc[0] - mine["cutoff"].iloc[0]
         for lead in map(duration, leads):
-            away = (mine["ds"] - (moment + lead)).abs()
+            away = (mine["ds"] - (moment + lead)).abs().to_numpy()
             if lead >= step and away.min() <= step:
-                kept.add(int(away.idxmin()))  # type: ignore[arg-type]  # stubs: the index is of rows
-    return rows.loc[sorted(kept)]
+                kept.add(int(places[away.argmin()]))
+    return rows.iloc[sorted(kept)]

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from tutordex_analysis import issued
 from tutordex_analysis import frame as frames
+from tutordex_analysis import issued
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import CatalogueError, NotEnoughData
 from tutordex_analysis.measure import day_text
@@ -57,7 +57,7 @@ class Scorecard:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The newest scored week of each series and step (columns `TABLE`); the longest missed ones come first."""
+        """The newest scored week of each series and step (columns `TABLE`), those with a limit first."""
         mine = self.scores[self.scores["within"] == scores.WITHIN]
         mine = mine.sort_values(["until", "hindsight"], ascending=[True, False], kind="stable")
         last = mine.drop_duplicates(["signal", "step", "unique_id"], keep="last")
@@ -69,7 +69,9 @@ class Scorecard:
             week_start=known["cutoff"],
             week_end=known["until"],
         )
-        return made.sort_values("miss", ascending=False, kind="stable", ignore_index=True)[list(TABLE)]
+        place = {name: i for i, name in enumerate(self.catalogue.signals)}
+        order = [(not self.catalogue.limits_of(name), place[name]) for name in made["signal"]]
+        return made.iloc[sorted(range(len(made)), key=order.__getitem__)].reset_index(drop=True)[list(TABLE)]
 
     def where(self, signal: str, unique_id: str) -> str:
         """A short name of a series: its label values, "" for the only one."""
@@ -93,10 +95,10 @@ class Scorecard:
         shown = real if len(real) else judged
         weeks = shown["until"].dt.tz_convert(self.catalogue.calendar.timezone).dt.strftime("%G-%V").nunique()
         series = len(shown.drop_duplicates(["signal", "unique_id"]))
-        how = "" if len(real) else ", made afterwards from what was known then,"
+        how = "" if len(real) else " (in hindsight: made afterwards from what was known then)"
         return (
-            f"Past forecasts of {series} series, from {weeks} {'week' if weeks == 1 else 'weeks'}{how} missed by "
-            f"{_percent(shown['miss'].median())} in the middle; repeating the last season missed by "
+            f"In {weeks} past {'week' if weeks == 1 else 'weeks'}{how} the forecasts of {series} series typically "
+            f"missed by {_percent(shown['miss'].median())}, repeating last week by "
             f"{_percent(shown['naive_miss'].median())}; {_percent(shown['coverage_80'].mean())} of the values lay in "
             "the range meant to hold 80 %."
         )
@@ -107,8 +109,8 @@ class Scorecard:
         name = self._title(one.signal, "") if one.signal in self.catalogue.signals else one.signal
         where = self.where(one.signal, one.unique_id) if one.signal in self.catalogue.signals else ""
         return (
-            f"{name}{f' ({where})' if where else ''}: {one.model} lost to repeating the last season three times in a "
-            f"row (weeks to {ends}) and is not used until {day_text(one.until, zone)}."
+            f"{name}{f' ({where})' if where else ''}: {one.model} lost to repeating last week three times in a row "
+            f"(weeks to {ends}) and is not used until {day_text(one.until, zone)}."
         )
 
     def _title(self, signal: str, step: str) -> str:
