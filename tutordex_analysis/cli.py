@@ -179,7 +179,7 @@ def publish(
 
     def renew() -> publishing.Publication:
         now = pd.Timestamp.now("UTC")
-        past = ledgers.ledger(where)
+        past = ledgers.folders(where)
         made = publishing.publication(
             where, now=now, validity=validity, as_of=as_of, horizon=horizon, reports=reports, ledger=past
         )
@@ -187,9 +187,9 @@ def publish(
         if textfile is not None:
             files.write_textfile(made.text, textfile)
         try:
-            records.append(ledgers.home(where), made.issued, made.scores)
+            records.append(past[0], made.issued, made.scores)
         except AnalysisError as error:  # the metrics stand all the same
-            print("\n".join([*past.complaints, f"not recorded: {error}"]), file=sys.stderr)
+            print(f"the forecasts were not recorded: {error}", file=sys.stderr)
         return made
 
     if serve:

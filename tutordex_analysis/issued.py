@@ -7,7 +7,7 @@ said and, beside them, those of the seasonal naive forecast from the same data.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -44,8 +44,8 @@ _NUMBERS = (
 _SCORES: Mapping[str, pa.DataType] = MappingProxyType(
     {
         **{"signal": pa.string(), "step": pa.string(), "unique_id": pa.string(), "model": pa.string()},
-        **{"via": pa.string(), "hindsight": pa.bool_(), "within": pa.string(), "day": pa.string()},
-        **{name: pa.timestamp("ms", "UTC") for name in ("issued", "cutoff", "until")},
+        **{"via": pa.string(), "hindsight": pa.bool_(), "within": pa.string()},
+        **{name: pa.timestamp("ms", "UTC") for name in ("day", "issued", "cutoff", "until")},
         **{"steps": pa.int64()},
         **{name: pa.float64() for name in _NUMBERS},
     }
@@ -86,12 +86,18 @@ def joined(held: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Both, sorted; of an issue that is held already nothing is taken a second time."""
     if new.empty:
         return held
-    known = set(map(tuple, held[list(KEY)].drop_duplicates().to_numpy()))
-    fresh = new[[tuple(one) not in known for one in new[list(KEY)].to_numpy()]] if known else new
+    fresh = new[~among(new, held, KEY)] if len(held) else new
     if fresh.empty:
         return held
     both = pd.concat([held, fresh], ignore_index=True) if len(held) else fresh
     return both.sort_values(["issued", "via", "signal", "step", "unique_id", "ds"], kind="stable", ignore_index=True)
+
+
+def among(table: pd.DataFrame, others: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which rows of a table have the values of these columns in another table too, shape (len(table),)."""
+    known = others[list(columns)].drop_duplicates()
+    found = table[list(columns)].merge(known, on=list(columns), how="left", indicator=True)
+    return np.asarray(found["_merge"] == "both")
 
 
 def latest_scores(held: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

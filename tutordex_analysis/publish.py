@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from tutordex_analysis.sink.exposition_ledger import from_scorecard
 from tutordex_analysis.sink.exposition_reports import from_shelf
 from tutordex_analysis.sink.shelf import shelf
 from tutordex_analysis.source.connect import Source, settled
-from tutordex_analysis.source.ledger import Ledger
+from tutordex_analysis.source.ledger import read
 
 VIA = "publish"
 NEWEST = "newest"  # as-of: the moment at which the source's newest sample was settled
@@ -45,6 +45,7 @@ class Publication:
         at: The moment for which it was made.
         issued: What it says as rows of the ledger, to be recorded; none for a past moment.
         scores: Scores of what was issued before and has come due.
+        complaints: One sentence for each file of the ledger that could not be read.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Publication:
     at: pd.Timestamp
     issued: pd.DataFrame
     scores: pd.DataFrame
+    complaints: tuple[str, ...]
 
 
 def publication(
@@ -63,7 +65,7 @@ def publication(
     as_of: Instant = "",
     horizon: Span = HORIZON,
     reports: Path | None = None,
-    ledger: Ledger | None = None,
+    ledger: Sequence[Path] = (),
 ) -> Publication:
     """Forecasts and breach dates of every catalogued signal that is to be published.
 
@@ -74,7 +76,8 @@ def publication(
         as_of: A past moment to speak of, "newest" for that of the newest sample; "" for now.
         horizon: How far ahead; a lead as long as this is left out, since the data are some minutes old.
         reports: Folder of the pages, whose state is published too.
-        ledger: Past forecasts, whose scores are published too; models that lost three times in a row are not used.
+        ledger: Folders of past forecasts, whose scores are published too; models that lost three times in a row are
+            not used.
 
     Raises:
         NotEnoughData: Nothing can be forecast.
@@ -83,7 +86,7 @@ def publication(
     time_range = settled(source, WINDOW, step=STEP, as_of="" if as_of == NEWEST else as_of)
     catalogue = source.catalogue
     histories = capacity.gather(source, catalogue, time_range)
-    past = ledger or Ledger(rows=issued.no_rows(), scores=issued.no_scores())
+    past = read(ledger, at=time_range.end)
     card = scorecard(past.rows, past.scores, histories, catalogue)
     resources = list(_resources(histories, catalogue, duration(horizon), card.demoted))
     data_end = newest(one.history for one in resources)
@@ -103,6 +106,7 @@ def publication(
         at=moment,
         issued=issued.no_rows() if as_of else issued.stamped(said, issued=moment, via=VIA, hindsight=False),
         scores=issued.no_scores() if as_of else card.scores,
+        complaints=past.complaints,
     )
 
 

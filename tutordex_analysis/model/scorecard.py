@@ -155,11 +155,12 @@ def _demotion(mine: pd.DataFrame) -> Demotion | None:
 
 
 def _scored(rows: pd.DataFrame, history: pd.DataFrame, within: pd.Timedelta) -> pd.DataFrame:
-    """Scores of one signal at one step."""
-    day = rows["cutoff"].dt.strftime("%Y-%m-%d")
+    """Scores of one signal at one step: weeks that the history covers from their first instant on."""
+    first = rows["cutoff"] + duration(str(rows["step"].iloc[0]))
+    rows = rows[first >= history["ds"].min()]
     end = rows.groupby(["unique_id", "issued", "via"])["ds"].transform("max")
     reach = np.minimum(end, rows["cutoff"] + within)
-    whole = rows.assign(day=day, within=duration_text(within), until=reach)
+    whole = rows.assign(day=rows["cutoff"].dt.floor("D"), within=duration_text(within), until=reach)
     due = whole[(whole["ds"] <= reach) & (reach <= history["ds"].max())]
     truth = history[["unique_id", "ds", "y"]].assign(
         unique_id=history["unique_id"].astype(object), ds=history["ds"].astype(rows["ds"].dtype)

@@ -24,6 +24,9 @@ TABLE = (
     *("said_upper", "happened", "miss", "naive_miss", "coverage_80", "hindsight"),
 )
 
+SETTLED = pd.Timedelta(days=28)  # after the end of a week its score is not looked at again
+_MOMENT = pd.Timedelta(seconds=1)  # a week ends with the day before its last midnight
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scorecard:
@@ -105,7 +108,7 @@ class Scorecard:
 
     def _demotion(self, one: Demotion) -> str:
         zone = ZoneInfo(self.catalogue.calendar.timezone)
-        ends = ", ".join(day_text(week, zone) for week in one.weeks)
+        ends = ", ".join(day_text(week - _MOMENT, zone) for week in one.weeks)
         name = self._title(one.signal, "") if one.signal in self.catalogue.signals else one.signal
         where = self.where(one.signal, one.unique_id) if one.signal in self.catalogue.signals else ""
         return (
@@ -128,8 +131,9 @@ def scorecard(
 ) -> Scorecard:
     """Scores of past forecasts against the histories that a question reads anyway.
 
-    What the histories cover is scored anew, since late samples may have come; what they no longer cover keeps the score
-    that was kept. Nothing after the end of the histories is looked at, so a page of a past moment shows what was known.
+    The last four weeks are scored anew, since late samples may have come; older ones keep the score that was kept, if
+    there is one, and so do those that the histories no longer cover. Nothing after the end of the histories is looked
+    at, so a page of a past moment shows what was known.
 
     Args:
         rows: Of the ledger.
@@ -141,7 +145,9 @@ def scorecard(
     at = newest(histories.values())
     known = rows[rows["cutoff"] <= at].reset_index(drop=True)
     actual = happened(known, histories, catalogue)
-    found = issued.latest_scores(kept[kept["until"] <= at], scores.scored(known, actual, within=within))
+    kept = kept[kept["until"] <= at]
+    fresh = scores.scored(_open(known, kept, at, duration(within)), actual, within=within)
+    found = issued.latest_scores(kept, fresh)
     return Scorecard(
         at=at,
         rows=known,
@@ -150,6 +156,14 @@ def scorecard(
         demotions=scores.demotions(found, at=at),
         catalogue=catalogue,
     )
+
+
+def _open(rows: pd.DataFrame, kept: pd.DataFrame, at: pd.Timestamp, within: pd.Timedelta) -> pd.DataFrame:
+    """The rows whose score is not settled: it was not kept, or the week ended not long ago."""
+    settled = kept[(kept["until"] <= at - SETTLED) & (kept["within"] == duration_text(within))]
+    key = [name for name in issued.SCORE_KEY if name != "within"]
+    mine = rows.assign(day=rows["cutoff"].dt.floor("D"))
+    return rows[~issued.among(mine, settled, key)] if len(settled) else rows
 
 
 def happened(

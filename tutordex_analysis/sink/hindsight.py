@@ -85,23 +85,27 @@ def said_and_happened(table: pd.DataFrame, *, tz: str) -> Table:
         tz: Zone of the days.
     """
     zone = ZoneInfo(tz)
+    replayed = table["hindsight"].astype(bool)
+    mixed = replayed.any() and not replayed.all()
     columns: dict[str, Callable[[pd.Series], str]] = {
         "Signal": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
-        "Week to": lambda r: day_text(r["week_end"] - _MOMENT, zone) + (" (hindsight)" if r["hindsight"] else ""),
-        "We said": lambda r: _said(r),
+        "Week to": lambda r: (
+            day_text(r["week_end"] - _MOMENT, zone) + (" (hindsight)" if r["hindsight"] and mixed else "")
+        ),
+        "We said": lambda r: value_text(float(r["said"]), str(r["unit"])),
+        "80 % range": _range,
         "It was": lambda r: value_text(float(r["happened"]), str(r["unit"])),
         "Missed by": lambda r: _percent(r["miss"]),
-        "Repeating last week missed by": lambda r: _percent(r["naive_miss"]),
-        "Inside the 80 % range": lambda r: _percent(r["coverage_80"]),
+        "Last week's by": lambda r: _percent(r["naive_miss"]),
+        "In range": lambda r: _percent(r["coverage_80"]),
     }
     first = table.head(MOST_ROWS)
     texts = [{name: column(row) for name, column in columns.items()} for _, row in first.iterrows()]
-    some = f"; {MOST_ROWS} of {len(table)} shown" if len(table) > MOST_ROWS else ""
-    empty = "" if len(table) else "; nothing yet: a forecast is compared a week after it was made"
-    return Table(
-        frame=pd.DataFrame(texts, columns=list(columns)),
-        caption=f"Means over the week; in brackets the mean of the ranges meant to hold 80 %{some}{empty}",
-    )
+    notes = ["Means over the week; last week's: what repeating the week before missed by"]
+    notes += ["all in hindsight, made afterwards from what was known then"] if len(table) and replayed.all() else []
+    notes += [f"{MOST_ROWS} of {len(table)} shown"] if len(table) > MOST_ROWS else []
+    notes += [] if len(table) else ["nothing yet, since a forecast is compared a week after it was made"]
+    return Table(frame=pd.DataFrame(texts, columns=list(columns)), caption="; ".join(notes))
 
 
 @look.style()
@@ -212,13 +216,10 @@ def _words(name: str, weeks: Sequence[pd.DataFrame], mine: pd.DataFrame, unit: s
     return f"{text}; on average {means[0]} was said and {means[1]} happened; {_percent(inside)} lay in the 80 % range."
 
 
-def _said(row: pd.Series) -> str:
+def _range(row: pd.Series) -> str:
     unit = str(row["unit"])
-    lower, upper = (
-        value_text(float(row[name]), unit).removesuffix(unit_name(unit)).strip()
-        for name in ("said_lower", "said_upper")
-    )
-    return f"{value_text(float(row['said']), unit)} ({lower} to {upper})"
+    ends = [value_text(float(row[name]), unit).removesuffix(unit_name(unit)) for name in ("said_lower", "said_upper")]
+    return " to ".join(one.strip() for one in ends)
 
 
 def _percent(share: object) -> str:

@@ -16,10 +16,12 @@ import pandas as pd
 
 from tutordex_analysis import issued
 from tutordex_analysis.errors import SourceError
+from tutordex_analysis.moment import Instant, instant
 from tutordex_analysis.settings import Settings, load
 
 SCORES = "scores.parquet"
 _MONTH = re.compile(r"\d{4}-\d{2}\.parquet")
+LOOKS_BACK = pd.Timedelta(days=70)  # eight weeks that a figure draws, and the one before the first of them
 BROUGHT = "ledger"  # folder inside an archive
 
 
@@ -57,9 +59,15 @@ class Ledger:
         return table.reset_index().iloc[::-1].reset_index(drop=True)
 
 
-def ledger(source: Named, *, settings: Settings | None = None) -> Ledger:
-    """The ledger of a source: what was recorded here, and what its archive brings; empty where there is none."""
-    return read(folders(source, settings=settings))
+def ledger(source: Named, *, at: Instant = "", settings: Settings | None = None) -> Ledger:
+    """The ledger of a source: what was recorded here, and what its archive brings; empty where there is none.
+
+    Args:
+        source: Whose forecasts.
+        at: Only the months that a page of this moment looks at, from ten weeks before; "" for all.
+        settings: Those in force when left out.
+    """
+    return read(folders(source, settings=settings), at=at)
 
 
 def home(source: Named, *, settings: Settings | None = None) -> Path:
@@ -88,18 +96,25 @@ def folders(source: Named, *, settings: Settings | None = None) -> tuple[Path, .
     return (own, brought) if "://" not in source.uri and brought.is_dir() else (own,)
 
 
-def read(places: Sequence[Path]) -> Ledger:
-    """All that these folders hold; a file that is damaged or foreign is left out and complained of."""
+def read(places: Sequence[Path], *, at: Instant = "") -> Ledger:
+    """What these folders hold; a file that is damaged or foreign is left out and complained of.
+
+    All scores are read, and of the rows the months that a page of the moment `at` looks at; all for "".
+    """
+    first = f"{instant(at) - LOOKS_BACK:%Y-%m}.parquet" if at else ""
     rows, scores, complaints = issued.no_rows(), issued.no_scores(), []
     for folder in reversed(places):  # of two that hold the same score the own one counts
+        months = []
         for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
             try:
                 if path.name == SCORES:
                     scores = issued.latest_scores(scores, issued.scores_of(_bytes(path), name=str(path)))
-                elif _MONTH.fullmatch(path.name):
-                    rows = issued.joined(rows, issued.rows_of(_bytes(path), name=str(path)))
+                elif _MONTH.fullmatch(path.name) and path.name >= first:
+                    months.append(issued.rows_of(_bytes(path), name=str(path)))
             except SourceError as error:
                 complaints.append(str(error))
+        if months:
+            rows = issued.joined(rows, pd.concat(months, ignore_index=True))
     return Ledger(rows=rows, scores=scores, complaints=tuple(complaints))
 
 
