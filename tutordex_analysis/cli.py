@@ -115,8 +115,6 @@ def report(
     from tutordex_analysis import weekly
     from tutordex_analysis.notebook import shipped
     from tutordex_analysis.settings import load
-    from tutordex_analysis.source.connect import connect
-    from tutordex_analysis.source.ledger import home
 
     if bool(names) == every:
         raise typer.BadParameter("name the questions, or say --all")
@@ -133,7 +131,7 @@ def report(
             as_of=as_of,
             timeout=timeout,
             tz=_zone(source),
-            ledger=home(connect(source)),
+            ledger=_ledger(source),
             progress=lambda name, cell, cells: show(cell, cells, name),
         )
     print("\n".join([run.sentence, *run.remarks]), file=sys.stderr)
@@ -291,6 +289,17 @@ def _zone(source: str) -> str:
         return connect(source).catalogue.calendar.timezone
     except AnalysisError:
         return "UTC"
+
+
+def _ledger(source: str) -> Path | None:
+    """Where forecasts of the source are recorded; None where it cannot be had, which the page then says."""
+    from tutordex_analysis.source.connect import connect
+    from tutordex_analysis.source.ledger import home
+
+    try:
+        return home(connect(source))
+    except AnalysisError:
+        return None
 
 
 def _pair(text: str) -> tuple[str, str]:

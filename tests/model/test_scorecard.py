@@ -52,6 +52,15 @@ def test_a_week_is_scored_when_it_is_over_and_not_an_hour_before():
     assert one(table, np.ones(300))["until"] == MONDAY + WEEK
 
 
+def test_what_is_not_due_yet_does_not_disturb_what_is():
+    early = rows(MONDAY + WEEK, signal="another", unique_id="another")
+    both = {KEY: history(np.ones(168)), ("another", "1h"): history(np.ones(168), name="another")}
+    got = scored(pd.concat([early, rows(said=1.0, naive=2.0)]), both)
+    alone = scored(rows(said=1.0, naive=2.0), both)
+    pd.testing.assert_frame_equal(got, alone)
+    assert got["until"].dt.tz is not None
+
+
 def test_a_horizon_shorter_than_a_week_is_due_at_its_end():
     got = one(rows(n=24), np.ones(48), end=MONDAY + 24 * HOUR)
     assert (got["steps"], got["until"]) == (24, MONDAY + 24 * HOUR)

@@ -28,7 +28,7 @@ def test_the_table_says_what_was_said_and_what_happened_in_the_words_of_a_reader
     got = said_and_happened(card(table, cpu_used=history(np.full(168, 0.4))).table, tz=SG)
     assert got.frame.to_dict("records") == [
         {
-            "Signal": "CPU in use",
+            "Forecast of": "CPU in use",
             "Week to": "8 Nov 2026",
             "We said": "50 %",
             "80 % range": "42 % to 58 %",

@@ -73,7 +73,8 @@ def scored(rows: pd.DataFrame, actual: Actual, *, within: Span = WITHIN) -> pd.D
         for (signal, step), mine in rows.groupby(["signal", "step"], sort=True)
         if (key := (str(signal), str(step))) in actual and len(actual[key])
     ]
-    return issued.latest_scores(issued.no_scores(), pd.concat(found)) if found else issued.no_scores()
+    filled = [one for one in found if len(one)]
+    return issued.latest_scores(issued.no_scores(), pd.concat(filled)) if filled else issued.no_scores()
 
 
 def demotions(scores: pd.DataFrame, *, at: pd.Timestamp) -> tuple[Demotion, ...]:

@@ -88,7 +88,7 @@ def said_and_happened(table: pd.DataFrame, *, tz: str) -> Table:
     replayed = table["hindsight"].astype(bool)
     mixed = replayed.any() and not replayed.all()
     columns: dict[str, Callable[[pd.Series], str]] = {
-        "Signal": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
+        "Forecast of": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
         "Week to": lambda r: (
             day_text(r["week_end"] - _MOMENT, zone) + (" (hindsight)" if r["hindsight"] and mixed else "")
         ),
