@@ -154,6 +154,18 @@ def test_scores_outlive_the_history_they_were_made_from(made):
     assert len(scorecard(made.rows, kept, short, world.catalogue).scores) == 4
 
 
+def test_a_report_speaks_before_the_leads_that_were_published(made):
+    world = World()
+    few = rows(MONDAY + WEEK - HOUR, n=5, via="publish", said=9.0)
+    late = rows(MONDAY + WEEK, signal="posts_seen", unique_id="posts_seen", n=168, via="publish", said=9.0)
+    alone = scorecard(pd.concat([few, late]), issued.no_scores(), histories(), world.catalogue)
+    assert alone.table[["signal", "step"]].to_numpy().tolist() == [["cpu_used", "1h"], ["posts_seen", "1h"]]
+    both = scorecard(pd.concat([few, late, made.rows]), issued.no_scores(), histories(), world.catalogue)
+    assert both.table[["signal", "step"]].to_numpy().tolist() == [["cpu_used", "1h"], ["posts_seen", "1d"]]
+    assert (both.table["said"] != 9.0).all()
+    assert set(both.recent["step"]) == {"1h", "1d"}
+
+
 def test_an_empty_ledger_says_when_it_will_not_be():
     card = scorecard(issued.no_rows(), issued.no_scores(), histories(), World().catalogue)
     assert card.sentences() == (

@@ -24,6 +24,7 @@ TABLE = (
     *("said_upper", "happened", "miss", "naive_miss", "coverage_80", "hindsight"),
 )
 
+TELLS = pd.Timedelta(days=84)  # of how long a past the sentence speaks
 SETTLED = pd.Timedelta(days=28)  # after the end of a week its score is not looked at again
 _MOMENT = pd.Timedelta(seconds=1)  # a week ends with the day before its last midnight
 
@@ -61,8 +62,7 @@ class Scorecard:
     @property
     def table(self) -> pd.DataFrame:
         """The newest scored week of each series and step (columns `TABLE`), those with a limit first."""
-        mine = self.scores[self.scores["within"] == scores.WITHIN]
-        mine = mine.sort_values(["until", "hindsight"], ascending=[True, False], kind="stable")
+        mine = self._near.sort_values(["until", "hindsight"], ascending=[True, False], kind="stable")
         last = mine.drop_duplicates(["signal", "step", "unique_id"], keep="last")
         known = last[last["signal"].isin(set(self.catalogue.signals))]
         made = known.assign(
@@ -85,12 +85,25 @@ class Scorecard:
                 return ", ".join(str(table.loc[unique_id].get(label, "")) for label in by)
         return ""
 
+    @property
+    def _near(self) -> pd.DataFrame:
+        """Scores of whole weeks, not of the few leads that are published, where a report's forecasts are there too.
+
+        Of a signal that is forecast by the day those are meant.
+        """
+        mine = self.scores[self.scores["within"] == scores.WITHIN]
+        whole = mine[mine["via"] != "publish"]
+        told = whole.drop_duplicates(["signal", "unique_id"])
+        rest = mine[(mine["via"] == "publish") & ~issued.among(mine, told, ["signal", "unique_id"])]
+        return pd.concat([rest, whole], ignore_index=True) if len(rest) else whole
+
     def sentences(self) -> tuple[str, ...]:
         """How past forecasts did, in one sentence, and one sentence for each model that is not used."""
         return (self._summary(), *(self._demotion(one) for one in self.demotions))
 
     def _summary(self) -> str:
-        near = self.scores[self.scores["within"] == scores.WITHIN]
+        near = self._near
+        near = near[near["until"] > self.at - TELLS]
         judged = near[near["miss"].notna() & near["naive_miss"].notna()]
         if judged.empty:
             return "No forecast of the ledger has come due yet; the first is scored a week after it was issued."
