@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 
 from tests.issues import HOUR, MONDAY, WEEK, history, rows
 from tutordex_analysis import disk, issued
-from tutordex_analysis.errors import Locked, SourceError
+from tutordex_analysis.errors import Locked, NotWritten, SourceError
 from tutordex_analysis.model.scorecard import scored
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.sink import ledger as sink
@@ -128,6 +129,28 @@ def test_a_kill_at_any_moment_leaves_whole_issues_and_the_next_run_goes_on(tmp_p
     assert n > 1
     assert sink.append(tmp_path, rows(MONDAY + n * HOUR, n=24, digest=f"{n:012}")) == 24
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def write_past_a_full_disk(folder, said):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        sink.append(folder, rows(digest="ba9876543210", said=np.random.default_rng(1).normal(size=168)))
+    except NotWritten as error:
+        said.put(str(error))
+
+
+def test_a_disk_that_fills_up_in_the_middle_leaves_the_file_as_it_was(tmp_path):
+    sink.append(tmp_path, rows())
+    before = (tmp_path / "2026-11.parquet").read_bytes()
+    context = multiprocessing.get_context("fork")
+    said = context.Queue()
+    writer = context.Process(target=write_past_a_full_disk, args=(tmp_path, said))
+    writer.start()
+    assert "2026-11.parquet: File too large; what was there is as it was" in said.get(timeout=30)
+    writer.join()
+    assert (tmp_path / "2026-11.parquet").read_bytes() == before
+    assert sink.append(tmp_path, rows(digest="ba9876543210")) == 168
 
 
 def test_another_writer_is_waited_for_and_then_named(tmp_path):

@@ -144,6 +144,9 @@ def test_the_card_of_a_past_moment_knows_nothing_later(made):
     assert (card.scores["until"] <= MONDAY + WEEK).all()
     assert (card.rows["cutoff"] <= MONDAY + WEEK).all()
     assert len(card.scores) == 2
+    before = scorecard(made.rows, all_scores, histories(World(MONDAY + WEEK - HOUR)), world.catalogue)
+    assert before.scores.empty
+    assert set(before.rows["cutoff"]) == {MONDAY}
 
 
 def test_scores_outlive_the_history_they_were_made_from(made):
