@@ -179,6 +179,29 @@ def test_pseudo_file_systems_never_appear_and_nothing_is_fetched(reported):
 
 
 @pytest.mark.server
+@pytest.mark.slow
+def test_what_the_page_forecast_is_kept_and_past_weeks_can_be_replayed_and_scored(reported, server):
+    folder = reported.parent
+    (home,) = (folder / "data" / "ledger").iterdir()
+    assert home.name == "of-" + server.url.removeprefix("http://").replace(":", "-")
+    (kept,) = json.loads(command(folder, "ledger", "list", "--url", server.url, "--json").stdout)
+    assert (kept["via"], kept["hindsight"]) == ("report", False)
+    assert kept["series"] >= 8
+    assert pd.Timestamp(kept["issued"]) - pd.Timestamp(kept["data_end"]) < pd.Timedelta("2h")
+    few = ("--url", server.url, "--weeks", "2", "--signal", "cpu_used", "--window", "21d", "--json")
+    made = command(folder, "ledger", "replay", *few)
+    assert [one["rows"] for one in json.loads(made.stdout)] == [2 * (168 + 7)] * 2, made.stderr
+    again = command(folder, "ledger", "replay", *few)
+    assert [one["said"] for one in json.loads(again.stdout)] == ["held already"] * 2
+    scored = command(folder, "ledger", "score", "--url", server.url, "--json")
+    rows = json.loads(scored.stdout)
+    assert [(one["signal"], one["where"]) for one in rows] == [("cpu_used", "alpha:9100"), ("cpu_used", "beta:9100")]
+    assert all(one["hindsight"] and 0.5 < one["coverage_80"] <= 1 and one["miss"] < 0.3 for one in rows)
+    assert "the forecasts of 2 series typically missed by" in scored.stderr
+    assert {path.name for path in home.iterdir()} >= {"scores.parquet", ".lock"}
+
+
+@pytest.mark.server
 def test_any_promql_is_forecast_and_plotted_without_yaml(server):
     source = connect(server.url, settings=Settings())
     promql = 'max(1 - node_filesystem_avail_bytes{mountpoint="/srv"} / node_filesystem_size_bytes)'

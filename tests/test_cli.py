@@ -17,6 +17,9 @@ COMMANDS = (
     "simulate",
     "doctor",
     "schedule",
+    "ledger list",
+    "ledger score",
+    "ledger replay",
     "catalogue check",
     "catalogue list",
     "catalogue add",
@@ -74,6 +77,10 @@ def test_help_loads_nothing_heavy():
         (["publish", "--source", "nowhere"], 1, "neither a URL .* nor a folder"),
         (["publish", "--source", "ftp://host"], 1, "ftp://host"),
         (["doctor", "--url", "http://user:secret@127.0.0.1:1"], 1, "user"),
+        (["ledger", "replay", "--weeks", "0"], 2, "weeks"),
+        (["ledger", "replay", "--signal", "cpu"], 1, "there is no signal 'cpu'"),
+        (["ledger", "list", "--source", "nowhere"], 1, "neither a URL .* nor a folder"),
+        (["ledger", "score", "--within", "soon"], 1, "'soon' is not a duration"),
         (["schedule", "launchd"], 2, "neither systemd nor cron"),
         (["catalogue", "check", "nowhere"], 1, "nowhere is not there"),
         (["catalogue", "add", "f", "n", "--title", "T", "--unit", "bytes"], 2, "--promql for a gauge, or --counter"),
@@ -131,6 +138,31 @@ def test_simulate_writes_a_world_and_its_truth(run, here):
     assert "promtool tsdb create-blocks-from openmetrics" in out
     assert (here / "world" / "truth.json").exists()
     assert next((here / "world").glob("*.om")).read_bytes().endswith(b"# EOF\n")
+
+
+def test_the_sample_brings_past_forecasts_and_nothing_is_written_beside_it(run, here):
+    code, out, err = run("ledger", "list", "--json")
+    assert (code, err) == (0, "")
+    issues = json.loads(out)
+    assert len(issues) == 6
+    assert all(one["hindsight"] and one["series"] >= 10 for one in issues)
+    code, out, err = run("ledger", "score", "--json")
+    assert code == 0
+    assert err.startswith("In 6 past weeks (in hindsight")
+    rows = {(row["signal"], row["where"]): row for row in json.loads(out)}
+    assert rows["disk_used", "/data"]["miss"] < rows["disk_used", "/data"]["naive_miss"]
+    kept = here / "data" / "ledger"
+    assert [path.name for path in kept.rglob("*.parquet")] == ["scores.parquet"]
+
+
+def test_a_damaged_ledger_is_one_sentence_and_the_command_goes_on(run, here):
+    run("ledger", "score")
+    (scores,) = (here / "data" / "ledger").rglob("scores.parquet")
+    scores.write_bytes(b"not a table")
+    code, out, err = run("ledger", "list")
+    assert code == 0
+    assert "replay" in out
+    assert err.strip() == f"{scores.relative_to(here)} is damaged and is left out; move it away"
 
 
 def test_schedule_prints_units_with_this_python(run):

@@ -96,6 +96,23 @@ def test_capacity_shows_each_resource_and_volume_as_a_figure_that_says_what_it_s
 
 
 @pytest.mark.slow
+def test_capacity_opens_with_what_was_said_and_what_happened_and_hands_over_what_it_forecast(capacity):
+    first = tables(capacity)[0]
+    assert first[0][:5] == ["Forecast of", "Week to", "We said", "80 % range", "It was"]
+    assert len(first) == 11
+    page = BeautifulSoup(body(capacity), "html.parser")
+    assert page.find("h2").get_text(strip=True) == "What we said, what happened"
+    assert re.match(r"Past forecasts of .* a day: 6 forecasts in hindsight from", page.find("img")["alt"])
+    assert "in hindsight, made afterwards from what was known then" in page.find("caption").get_text()
+    answer = answer_of(capacity, name="capacity")
+    assert answer.scorecard[0].startswith("In 4 past weeks (in hindsight")  # 28 days are read
+    assert set(answer.issued["signal"]) >= {"disk_used", "cpu_used", "posts_seen"}
+    assert (answer.issued["ds"] > answer.issued["cutoff"]).all()
+    assert answer.issued["issued"].isna().all()
+    assert len(answer.scores) >= 12
+
+
+@pytest.mark.slow
 def test_capacity_shows_the_dates_the_growth_and_how_we_know(capacity):
     by_head = {rows[0][0]: rows for rows in tables(capacity)}
     assert {"Resource", "Volume", "Signal", "", "What", "Outage"} <= set(by_head)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import sys
 
 import pandas as pd
@@ -7,9 +8,12 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import v4, writes
 
+from tests.issues import rows
 from tutordex_analysis.disk import locked, put
 from tutordex_analysis.errors import CatalogueError, FrameError, Locked, NotWritten, ReportFailed
+from tutordex_analysis.issued import row_bytes
 from tutordex_analysis.sink.shelf import shelf
+from tutordex_analysis.source.ledger import read
 from tutordex_analysis.weekly import report
 
 NOW = pd.Timestamp("2026-11-22T22:30:00Z")
@@ -169,6 +173,36 @@ def test_nothing_half_written_stays(failed):
     names = {path.name for path in failed[0].output.iterdir()}
     pages = {"index.html", "capacity.html", "capacity.failed.html", "endless.failed.html", "silent.failed.html"}
     assert names == {*pages, "manifest.json", "findings.json", ".lock"}
+
+
+RECORDS = """
+from pathlib import Path
+from tutordex_analysis import issued
+from tutordex_analysis.sink import page
+page.answer("Said.", issued=issued.rows_of(Path(rows).read_bytes(), name="rows"))
+"""
+
+
+@pytest.mark.slow
+def test_what_a_page_forecast_is_recorded_unless_it_speaks_of_the_past(tmp_path):
+    folder = tmp_path / "notebooks"
+    said = rows(NOW - pd.Timedelta("30min"))
+    put(tmp_path / "rows.parquet", row_bytes(said))
+    write(folder, "10_capacity.ipynb", f'rows = "{tmp_path}/rows.parquet"\nas_of = ""', [RECORDS], title="Room?")
+    usual = {"notebooks": folder, "output": tmp_path / "reports", "ledger": tmp_path / "ledger", "timeout": 120}
+    past = report(["capacity"], **usual, now=NOW, as_of="2026-11-22T22:00Z")
+    assert (past.failed, past.remarks) == ((), ())
+    assert not (tmp_path / "ledger").exists()
+    run = report(["capacity"], **usual, now=NOW)
+    assert (run.failed, run.remarks) == ((), ())
+    held = read([tmp_path / "ledger"])
+    assert len(held.rows) == len(said)
+    assert held.issues[["issued", "via", "hindsight"]].to_numpy().tolist() == [[NOW, "report", False]]
+    (tmp_path / "ledger" / "2026-11.parquet").write_bytes(b"broken")
+    again = report(["capacity"], **usual, now=NOW)
+    assert again.failed == ()
+    (remark,) = again.remarks
+    assert re.fullmatch(r"the forecasts were not recorded: .*2026-11.parquet is damaged .* move it away", remark)
 
 
 def ask(tmp_path, names=("capacity",), **options):

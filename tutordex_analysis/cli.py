@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tutordex_analysis import __version__, cli_catalogue, cli_world
+from tutordex_analysis import __version__, cli_catalogue, cli_ledger, cli_world
 from tutordex_analysis.console import Json, examples, fail, progress, show_table
 from tutordex_analysis.errors import AnalysisError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     "Settings: tutordex.toml in this folder, or TUTORDEX_… in the environment (docs/settings.md).",
 )
 app.add_typer(cli_catalogue.app, name="catalogue")
+app.add_typer(cli_ledger.app, name="ledger")
 
 SourceOption = Annotated[str, typer.Option("--source", "--url", help="URL of a Prometheus, or folder of an archive.")]
 AsOf = Annotated[str, typer.Option(help='A past moment, like "2026-03-01T08:00+08:00".')]
@@ -137,9 +138,10 @@ def report(
             as_of=as_of,
             timeout=timeout,
             tz=_zone(source),
+            ledger=_ledger(source),
             progress=lambda name, cell, cells: show(cell, cells, name),
         )
-    print(run.sentence, file=sys.stderr)
+    print("\n".join([run.sentence, *run.remarks]), file=sys.stderr)
     if run.failed:
         raise typer.Exit(1)
     print(f"look at {folder / 'index.html'}")
@@ -170,8 +172,10 @@ def publish(
 
     from tutordex_analysis import publish as publishing
     from tutordex_analysis.settings import load
+    from tutordex_analysis.sink import ledger as records
     from tutordex_analysis.sink import serve as serving
     from tutordex_analysis.sink import textfile as files
+    from tutordex_analysis.source import ledger as ledgers
     from tutordex_analysis.source.connect import connect
 
     reports = load().reports
@@ -180,10 +184,17 @@ def publish(
 
     def renew() -> publishing.Publication:
         now = pd.Timestamp.now("UTC")
-        made = publishing.publication(where, now=now, validity=validity, as_of=as_of, horizon=horizon, reports=reports)
+        past = ledgers.folders(where)
+        made = publishing.publication(
+            where, now=now, validity=validity, as_of=as_of, horizon=horizon, reports=reports, ledger=past
+        )
         files.write(made.text, path)
         if textfile is not None:
             files.write_textfile(made.text, textfile)
+        try:
+            records.append(past[0], made.issued, made.scores)
+        except AnalysisError as error:  # the metrics stand all the same
+            print(f"the forecasts were not recorded: {error}", file=sys.stderr)
         return made
 
     if serve:
@@ -285,6 +296,17 @@ def _zone(source: str) -> str:
         return connect(source).catalogue.calendar.timezone
     except AnalysisError:
         return "UTC"
+
+
+def _ledger(source: str) -> Path | None:
+    """Where forecasts of the source are recorded; None where it cannot be had, which the page then says."""
+    from tutordex_analysis.source.connect import connect
+    from tutordex_analysis.source.ledger import home
+
+    try:
+        return home(connect(source))
+    except AnalysisError:
+        return None
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from tutordex_analysis import issued
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import AnalysisError, NotEnoughData
 from tutordex_analysis.mask import Masks
+from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Instant, Span, duration, instant
-from tutordex_analysis.question import capacity
+from tutordex_analysis.question import capacity, issue
 from tutordex_analysis.question.left_out import left_out
 from tutordex_analysis.question.resource import Resource, newest, resource
+from tutordex_analysis.question.scorecard import scorecard
 from tutordex_analysis.question.sufficiency import sufficiency
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
+from tutordex_analysis.sink.exposition_ledger import from_scorecard
 from tutordex_analysis.sink.exposition_reports import from_shelf
 from tutordex_analysis.sink.shelf import shelf
 from tutordex_analysis.source.connect import Source, settled
+from tutordex_analysis.source.ledger import read
 from tutordex_analysis.source.masks import read_masks
 
+VIA = "publish"
 NEWEST = "newest"  # as-of: the moment at which the source's newest sample was settled
 WINDOW = "120d"
 HORIZON = "31d"  # a day more than the longest published lead
@@ -40,12 +46,18 @@ class Publication:
         families: One row a family: `family`, `series`, `left_out` (samples that are not finite).
         data_end: The newest sample behind it.
         at: The moment for which it was made.
+        issued: What it says as rows of the ledger, to be recorded; none for a past moment.
+        scores: Scores of what was issued before and has come due.
+        complaints: One sentence for each file of the ledger that could not be read.
     """
 
     text: str
     families: pd.DataFrame
     data_end: pd.Timestamp
     at: pd.Timestamp
+    issued: pd.DataFrame
+    scores: pd.DataFrame
+    complaints: tuple[str, ...]
 
 
 def publication(
@@ -56,6 +68,7 @@ def publication(
     as_of: Instant = "",
     horizon: Span = HORIZON,
     reports: Path | None = None,
+    ledger: Sequence[Path] = (),
 ) -> Publication:
     """Forecasts and breach dates of every catalogued signal that is to be published.
 
@@ -65,8 +78,9 @@ def publication(
         validity: How old the newest sample may be at that moment.
         as_of: A past moment to speak of, "newest" for that of the newest sample; "" for now.
         horizon: How far ahead; a lead as long as this is left out, since the data are some minutes old.
-
         reports: Folder of the pages, whose state is published too.
+        ledger: Folders of past forecasts, whose scores are published too; models that lost three times in a row are
+            not used.
 
     Raises:
         NotEnoughData: Nothing can be forecast.
@@ -76,20 +90,36 @@ def publication(
     catalogue = source.catalogue
     histories = capacity.gather(source, catalogue, time_range)
     masks = read_masks(source, time_range)
-    resources = list(_resources(histories, catalogue, duration(horizon), masks))
+    past = read(ledger, at=time_range.end)
+    card = scorecard(past.rows, past.scores, histories, catalogue)
+    resources = list(_resources(histories, catalogue, duration(horizon), masks, card.demoted))
     data_end = newest(one.history for one in resources)
     moment = instant(now) if not as_of else data_end if as_of == NEWEST else instant(as_of)
     fresh = [one for one in resources if moment - newest([one.history]) <= duration(validity)]
     resources = fresh or resources  # where all are too old, render says so
     families = [family for one in resources for family in _families(one, moment)]
+    families += from_scorecard(card.recent, card.demotions)
     if reports is not None and not as_of:
         families += from_shelf(shelf(reports))
     text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)
-    return Publication(text=text, families=exposition.summary(families), data_end=data_end, at=moment)
+    said = issue.rows(resources, catalogue.calendar, issued_at=moment, leads=exposition.HORIZONS)
+    return Publication(
+        text=text,
+        families=exposition.summary(families),
+        data_end=data_end,
+        at=moment,
+        issued=issued.no_rows() if as_of else issued.stamped(said, issued=moment, via=VIA, hindsight=False),
+        scores=issued.no_scores() if as_of else card.scores,
+        complaints=past.complaints,
+    )
 
 
 def _resources(
-    histories: Mapping[str, pd.DataFrame], catalogue: Catalogue, horizon: pd.Timedelta, masks: Masks
+    histories: Mapping[str, pd.DataFrame],
+    catalogue: Catalogue,
+    horizon: pd.Timedelta,
+    masks: Masks,
+    demoted: Mapping[str, Mapping[str, frozenset[str]]],
 ) -> Iterator[Resource]:
     """The forecasts that can be made; those that cannot yet are left out."""
     refused = ""
@@ -98,7 +128,8 @@ def _resources(
         enough = sufficiency(catalogue.signal(name), history, horizon=horizon)
         try:
             without = left_out(enough.signal, history, masks.masks)
-            yield resource(history, enough, catalogue, training=without.training)
+            lost = demoted.get(name, NONE_DEMOTED)
+            yield resource(history, enough, catalogue, training=without.training, demoted=lost)
             some = True
         except NotEnoughData as error:
             refused = refused or str(error)

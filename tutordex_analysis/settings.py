@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     ca_file: Path | None = Field(None, description="PEM file of the server's authority")
     verify_tls: bool = Field(True, description="false: the server's certificate is not verified")
     archive: Path = Field(Path("data/archive"), description="Folder of the archive")
+    ledger: Path = Field(Path("data/ledger"), description="Folder of the ledgers: what was forecast, and its scores")
     catalogue: Path | None = Field(None, description="Folder of your own signals")
     reports: Path = Field(Path("reports"), description="Folder of the pages")
     incidents: Path | None = Field(

@@ -20,9 +20,11 @@ import pandas as pd
 from nbformat import NotebookNode
 
 from tutordex_analysis import __version__, disk
-from tutordex_analysis.errors import CatalogueError, ReportFailed
+from tutordex_analysis.errors import AnalysisError, CatalogueError, ReportFailed
+from tutordex_analysis.issued import stamped
 from tutordex_analysis.moment import instant
 from tutordex_analysis.notebook import CellFailed, Notebook, Value, found, load, run, settle, without_login
+from tutordex_analysis.sink import ledger as ledgers
 from tutordex_analysis.sink import page
 from tutordex_analysis.sink.answer import Record, answer_of, finding_records, record_json
 from tutordex_analysis.sink.body import heading
@@ -30,6 +32,7 @@ from tutordex_analysis.sink.shelf import SCHEMA, shelf
 
 Progress = Callable[[str, int, int], None]
 
+VIA = "report"
 FIRST_QUESTION = 10  # notebooks numbered below teach; from here on each answers a question
 _PACKAGES = ("tutordex-analysis", "pandas", "numpy", "scipy", "statsmodels", "prophet", "matplotlib", "papermill")
 
@@ -41,10 +44,12 @@ class Run:
     Attributes:
         records: One a notebook, in the order they ran.
         output: The folder of the pages.
+        remarks: Why forecasts could not be recorded in the ledger, one sentence each; the pages stand all the same.
     """
 
     records: tuple[Record, ...]
     output: Path
+    remarks: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -70,6 +75,7 @@ def report(
     as_of: str = "",
     timeout: float = 1800,
     tz: str = "Asia/Singapore",
+    ledger: Path | None = None,
     progress: Progress = lambda name, cell, cells: None,
 ) -> Run:
     """Runs notebooks one after the other and renders a page of each; everything is checked before the first starts.
@@ -84,6 +90,7 @@ def report(
         as_of: The moment to speak of, for the notebooks that have this parameter; "" for the newest sample.
         timeout: Seconds for each notebook.
         tz: Zone of the times on the pages.
+        ledger: Folder in which the forecasts of the pages are recorded; None, or a past moment, records nothing.
         progress: Called with the name, the code cell that starts and how many there are; (name, 0, 0) before the first.
 
     Returns:
@@ -97,7 +104,7 @@ def report(
         NotWritten: The folder cannot be written.
     """
     jobs = _jobs(names, notebooks, parameters or {}, source_uri=source_uri, as_of=as_of)
-    begun, order, records = time.monotonic(), list(found(notebooks)), []
+    begun, order, records, remarks = time.monotonic(), list(found(notebooks)), [], []
     with disk.locked(output):
         shelf(output)  # a damaged one is said before hours of work
         for notebook, settings in jobs:
@@ -105,7 +112,9 @@ def report(
             record, executed = _run(notebook, settings, started=started, timeout=timeout, progress=progress)
             _keep(record, executed, output=output, order=order, tz=tz)
             records.append(record)
-    return Run(records=tuple(records), output=output)
+            if ledger is not None and not record.as_of and record.answer:
+                remarks += _recorded(record.answer, ledger, record.started)
+    return Run(records=tuple(records), output=output, remarks=tuple(remarks))
 
 
 def _jobs(
@@ -192,6 +201,16 @@ def _keep(record: Record, executed: NotebookNode | None, *, output: Path, order:
     disk.put(output / "index.html", page.overview(shown, good, findings, tz=tz, **words))
     if record.answer:
         (output / f"{record.name}.failed.html").unlink(missing_ok=True)
+
+
+def _recorded(answer: page.Answer, folder: Path, at: pd.Timestamp) -> list[str]:
+    """Keeps what a page has forecast of the present; returns why it could not, if it could not."""
+    rows = stamped(answer.issued, issued=at, via=VIA, hindsight=False)
+    try:
+        ledgers.append(folder, rows, answer.scores if len(rows) else None)
+    except AnalysisError as error:
+        return [f"the forecasts were not recorded: {error}"]
+    return []
 
 
 def _found_by(name: str, answer: page.Answer) -> list[dict[str, Any]]:

@@ -17,13 +17,39 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.sink.results import breach, forecast
 from tutordex_analysis.errors import NotWritten, PublishRefused
 from tutordex_analysis.frame import series_id
+from tutordex_analysis.model.scorecard import Demotion
 from tutordex_analysis.sink import exposition, textfile
 from tutordex_analysis.sink.exposition import Family, Sample
+from tutordex_analysis.sink.exposition_ledger import from_scorecard
 from tutordex_analysis.sink.series_name import labels_of, own_labels
 
 NOW = pd.Timestamp("2026-03-02T00:10Z")
 CHANNELS = ('{channel="t.me/lion_city_tutors"}', '{channel="t.me/$5 \\"a level\\"",job="collector"}')
 GOLDEN = Path(__file__).parent.parent / "golden" / "exposition.prom"
+
+
+SCORES = pd.DataFrame(
+    {
+        "signal": ["queue_pending", "posts_seen"],
+        "step": ["1h", "1d"],
+        "unique_id": ["queue_pending", CHANNELS[0]],
+        "hindsight": [False, True],
+        "mase": [0.75, 1.25],
+        "bias": [-0.125, 0.0],
+        "coverage_80": [0.8125, 0.5],
+        "coverage_95": [0.9375, float("nan")],
+    }
+)
+LOST = [
+    Demotion(
+        signal="queue_pending",
+        unique_id="queue_pending",
+        model="structural",
+        weeks=(NOW,) * 3,
+        until=NOW + pd.Timedelta(days=28),
+        hindsight=False,
+    )
+]
 
 
 def all_families():
@@ -32,6 +58,7 @@ def all_families():
         *exposition.from_forecast("queue_pending", forecast(), now=NOW, unit="jobs"),
         *exposition.from_breach("queue_pending", breach(), limit="hard"),
         *exposition.from_limits("queue_pending", {"hard": 112.0, "physical": 120.0, "soft": 90.0}),
+        *from_scorecard(SCORES, LOST),
     ]
 
 

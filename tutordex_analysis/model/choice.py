@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -30,6 +31,8 @@ COMBINATION = "combination"
 MARGIN = 0.02  # a forecast must lose this share less than the seasonal naive, or the naive is used
 CUTOFFS = 3
 _LEAST_PLAIN = 12  # readings below which the last value is all that is forecast
+_LOST = "{} lost to repeating the last season three times in a row and is away for four weeks"
+NONE_DEMOTED: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 Mask = npt.NDArray[np.bool_]
 
@@ -99,6 +102,8 @@ def choose(
     demoted: Mapping[str, Collection[str]],
 ) -> tuple[list[Plan], pd.DataFrame]:
     """A plan for each series of the panel, and the tournament behind them (columns of `Backtest.frame`).
+
+    A demoted model is no candidate for its series; the seasonal naive never is demoted.
 
     Raises:
         FrameError: `model` is neither "auto" nor a function.
@@ -268,7 +273,7 @@ class _Field:
             if won:
                 why = f"a simpler model, since the horizon is longer than the history; {verdict}" if beyond else verdict
             elif who in demoted.get(unique_id, ()):
-                why = f"the last season is repeated, since {who} lost to it on the newest forecasts that came due"
+                why = f"the last season is repeated, since {_LOST.format(who)}"
             else:
                 why = f"the last season is repeated, since nothing beat it by {MARGIN:.0%}: {verdict}"
             past = bands[0][i] if won else bands[1][i]

@@ -16,7 +16,7 @@ from tutordex_analysis.frame import Floats, check, series_ids
 from tutordex_analysis.model import combination, paths
 from tutordex_analysis.model.backtest import QUANTILES, Forecaster, by_series, run
 from tutordex_analysis.model.calendar import Break, check_civil
-from tutordex_analysis.model.choice import Plan, choose
+from tutordex_analysis.model.choice import NONE_DEMOTED, Plan, choose
 from tutordex_analysis.model.panel import Panel, panels, seasons, steps
 from tutordex_analysis.moment import Span
 
@@ -126,7 +126,7 @@ def forecast(
     seed: int = 0,
     breaks: Sequence[Break] = (),
     budget_seconds: float = BUDGET_SECONDS,
-    demoted: Mapping[str, Collection[str]] | None = None,
+    demoted: Mapping[str, Collection[str]] = NONE_DEMOTED,
 ) -> Forecast:
     """The next steps of every series, each by the model that has shown to be better than repeating last week.
 
@@ -147,7 +147,7 @@ def forecast(
         breaks: First and last civil day of stretches such as school holidays, both included.
         budget_seconds: CPU seconds that the tournament may take a series, by the usual cost of the models
             (`choice.CANDIDATES`); dear ones are left out first.
-        demoted: Names of models that are not to be used, by `unique_id`, since they lost when their time came.
+        demoted: Names of models that "auto" does not use, by `unique_id`: `scorecard.away` of one signal.
 
     Raises:
         NotEnoughData: No series has enough readings.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.limit import Level, Scaling
 from tutordex_analysis.mask import NO_MASKS, Masks
+from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Span, duration, duration_text
 from tutordex_analysis.question import tamland
 from tutordex_analysis.question.growth import Volume, volume
@@ -27,6 +29,8 @@ from tutordex_analysis.question.left_out import LeftOut, left_out
 from tutordex_analysis.question.resource import WITHIN, Resource, newest, resource
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
 from tutordex_analysis.question.urgency import LEAD, urgency
+
+NONE_AWAY: Mapping[str, Mapping[str, frozenset[str]]] = MappingProxyType({})
 
 
 class Reads(Protocol):
@@ -227,6 +231,7 @@ def outlook(
     seed: int = 0,
     n_paths: int = 1000,
     masks: Masks = NO_MASKS,
+    demoted: Mapping[str, Mapping[str, frozenset[str]]] = NONE_AWAY,
 ) -> Outlook:
     """Every signal with a limit against it, and how every counted one grows.
 
@@ -237,6 +242,7 @@ def outlook(
         seed: Of the simulated paths.
         n_paths: How many.
         masks: Stretches that forecasts do not learn from; what is shown and compared with limits holds them.
+        demoted: Models that are not used, by signal and series: `Scorecard.demoted`.
 
     Raises:
         NotEnoughData: Not one signal can be forecast.
@@ -248,14 +254,17 @@ def outlook(
     for name, history in histories.items():
         enough = sufficiency(catalogue.signal(name), history, horizon=duration(horizon))
         less = left_out(enough.signal, history, masks.masks)
-        learnt, civil = less.training, catalogue.calendar
+        learnt, lost, civil = less.training, demoted.get(name, NONE_DEMOTED), catalogue.calendar
         try:
             if catalogue.limits_of(name):
-                resources.append(resource(history, enough, catalogue, seed=seed, n_paths=n_paths, training=learnt))
+                found = resource(history, enough, catalogue, seed=seed, n_paths=n_paths, training=learnt, demoted=lost)
+                resources.append(found)
             elif enough.signal.kind == "count" and not enough.signal.by:
-                volumes.append(
-                    volume(enough.signal, history, horizon=enough.horizon, calendar=civil, seed=seed, training=learnt)
+                ahead = enough.horizon
+                grown = volume(
+                    enough.signal, history, horizon=ahead, calendar=civil, seed=seed, training=learnt, demoted=lost
                 )
+                volumes.append(grown)
             else:
                 continue
         except NotEnoughData as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.limit import Level, Limit
 from tutordex_analysis.model.breach import Breach
+from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.model.forecast import Forecast, forecast
 
 DAY = pd.Timedelta(days=1)
@@ -72,6 +74,7 @@ def volume(
     seed: int,
     n: int = 1000,
     training: pd.DataFrame | None = None,
+    demoted: Mapping[str, frozenset[str]] = NONE_DEMOTED,
 ) -> Volume:
     """The growth of one counted signal with a single series.
 
@@ -84,6 +87,7 @@ def volume(
         n: How many of them.
         training: The same rows without what masks leave out. A day that lacks a quarter of its steps there is not
             learnt from; any other counts whole, since what an outage delayed is counted the same day.
+        demoted: Models that are not used, by series.
 
     Raises:
         NotEnoughData: Fewer than two weeks of whole days, or nothing was counted.
@@ -108,6 +112,7 @@ def volume(
         breaks=calendar.break_days,
         lower=0.0,
         seed=seed,
+        demoted=demoted,
     )
     end = min(4, ahead.horizon // 14) * 7  # whole weeks, and no more than half of the horizon
     means = ahead.paths(n, seed)[0][:, -end:].mean(axis=1)

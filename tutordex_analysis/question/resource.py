@@ -12,6 +12,7 @@ from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.limit import Level, Limit
 from tutordex_analysis.model.breach import Breach, breach
+from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.model.forecast import Forecast, forecast
 from tutordex_analysis.moment import duration, duration_text
 from tutordex_analysis.question.sufficiency import Sufficiency
@@ -66,8 +67,9 @@ def resource(
     seed: int = 0,
     n_paths: int = 1000,
     training: pd.DataFrame | None = None,
+    demoted: Mapping[str, frozenset[str]] = NONE_DEMOTED,
 ) -> Resource:
-    """The forecast of one signal and its limits, as far ahead as its history carries.
+    """The forecast of one signal and its limits, as far ahead as its history carries; by no model that is demoted.
 
     Args:
         history: What was measured: shown, and compared with the limits.
@@ -76,6 +78,7 @@ def resource(
         seed: Of the simulated paths.
         n_paths: How many.
         training: The same rows without what masks leave out, which the forecast is made from; the history for None.
+        demoted: Names of models that are not used, by series.
 
     Raises:
         NotEnoughData: No series has two samples and one in the last two days, or none can be forecast.
@@ -95,6 +98,7 @@ def resource(
         lower=signal.lower,
         upper=signal.upper,
         seed=seed,
+        demoted=demoted,
     )
     ahead = replace(ahead, last=_last(history))
     limits = {limit.name: limit for limit in catalogue.limits_of(signal.name)}

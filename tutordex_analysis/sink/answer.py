@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import html
 import math
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tutordex_analysis import issued as ledger_rows
 from tutordex_analysis.errors import FrameError, ReportFailed
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.moment import duration_text
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 ANSWER_MIME = "application/vnd.tutordex.answer+json"
+ISSUE_MIME = "application/vnd.tutordex.issue+json"
 FINDING_COLUMNS = (
     *("question", "signal", "where", "kind", "sentence", "effect", "unit"),
     *("lower", "upper", "certainty", "action", "priority"),
@@ -43,6 +46,8 @@ class Answer:
         freshness: Age of the newest sample at the moment of the answer; None where nobody measured it.
         digest: Digest of the data, so that two pages can be told apart or found equal.
         scorecard: How good the numbers behind the answer have been, one sentence each.
+        issued: The forecasts behind it as rows of the ledger, without a moment of issue; the report records them.
+        scores: Scores of forecasts that have come due, likewise.
     """
 
     sentence: str
@@ -51,12 +56,18 @@ class Answer:
     freshness: pd.Timedelta | None = None
     digest: str = ""
     scorecard: tuple[str, ...] = ()
+    issued: pd.DataFrame = field(default_factory=ledger_rows.no_rows)
+    scores: pd.DataFrame = field(default_factory=ledger_rows.no_scores)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """IPython's hook: the answer for the report to read, and the same for people."""
         sentence = html.escape(self.sentence)
         return {
             ANSWER_MIME: answer_json(self) | {"findings": finding_records(self.findings)},
+            ISSUE_MIME: {
+                "rows": base64.b64encode(ledger_rows.row_bytes(self.issued)).decode("ascii"),
+                "scores": base64.b64encode(ledger_rows.score_bytes(self.scores)).decode("ascii"),
+            },
             "text/html": f"<p><strong>{sentence}</strong></p>" + self.findings.to_html(index=False, na_rep=""),
             "text/plain": self.sentence,
         }
@@ -110,6 +121,8 @@ def answer(
     freshness: pd.Timedelta | None = None,
     digest: str = "",
     scorecard: str | Iterable[str] = (),
+    issued: pd.DataFrame | None = None,
+    scores: pd.DataFrame | None = None,
 ) -> Answer:
     """The answer of a notebook; as the last line of its last cell it is shown there and handed to the report.
 
@@ -120,6 +133,8 @@ def answer(
         freshness: Age of the newest sample at the moment that the page speaks of.
         digest: Digest of the data.
         scorecard: How good such numbers have been, one sentence or several.
+        issued: The forecasts behind it, of `issue.rows`; None where nothing is to be recorded.
+        scores: Of `Scorecard.scores`.
 
     Raises:
         FrameError: The sentence is empty, a column of the findings is missing, or a kind is unknown.
@@ -140,6 +155,8 @@ def answer(
         freshness=freshness,
         digest=digest,
         scorecard=(scorecard,) if isinstance(scorecard, str) else tuple(scorecard),
+        issued=ledger_rows.no_rows() if issued is None else issued,
+        scores=ledger_rows.no_scores() if scores is None else scores,
     )
 
 
@@ -150,12 +167,20 @@ def answer_of(notebook: NotebookNode, *, name: str) -> Answer:
         ReportFailed: There is none, or more than one.
     """
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    found = [output["data"][ANSWER_MIME] for output in outputs if ANSWER_MIME in output.get("data", {})]
+    found = [output["data"] for output in outputs if ANSWER_MIME in output.get("data", {})]
     if not found:
         raise ReportFailed(f"notebook {name} gave no answer; end its last cell with page.answer(…)")
     if len(found) > 1:
         raise ReportFailed(f"notebook {name} gave {len(found)} answers; one page has one, in its last cell")
-    return answer_from_json(found[0])
+    said, record = answer_from_json(found[0][ANSWER_MIME]), found[0].get(ISSUE_MIME)
+    if record is None:
+        return said
+    rows, scores = (base64.b64decode(record[key]) for key in ("rows", "scores"))
+    return dataclasses.replace(
+        said,
+        issued=ledger_rows.rows_of(rows, name=f"what notebook {name} issued"),
+        scores=ledger_rows.scores_of(scores, name=f"what notebook {name} scored"),
+    )
 
 
 def finding_records(findings: pd.DataFrame) -> list[dict[str, Any]]:
