@@ -222,4 +222,7 @@ def test_publish_hands_back_scores_and_what_it_said(made, tmp_path):
     assert past_moment.issued.empty
     assert past_moment.scores.empty
     assert "tutordex_forecast_mase" in past_moment.text
+    (tmp_path / "2026-11.parquet").write_bytes(b"broken")
+    with_damage = publication(World(), now=now, validity="3h", horizon="8d", ledger=past)
+    assert [one.partition(" is ")[2] for one in with_damage.complaints] == ["damaged and is left out; move it away"]
     assert "tutordex_forecast_mase" not in publication(World(), now=now, validity="3h", horizon="8d").text

@@ -188,6 +188,8 @@ def publish(
         made = publishing.publication(
             where, now=now, validity=validity, as_of=as_of, horizon=horizon, reports=reports, ledger=past
         )
+        for complaint in made.complaints:
+            print(complaint, file=sys.stderr)
         files.write(made.text, path)
         if textfile is not None:
             files.write_textfile(made.text, textfile)
