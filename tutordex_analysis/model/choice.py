@@ -84,6 +84,11 @@ class Plan:
     stretch: Stretch | None = None
 
     @property
+    def shares(self) -> dict[str, float]:
+        """The weights by the names of the models."""
+        return {name_of(model): weight for model, weight in self.weights.items()}
+
+    @property
     def name(self) -> str:
         """What the model is called in results."""
         if not self.weights:
@@ -272,10 +277,12 @@ class _Field:
             won = better >= MARGIN and who not in demoted.get(unique_id, ()) and who != name_of(seasonal_naive)
             if won:
                 why = f"a simpler model, since the horizon is longer than the history; {verdict}" if beyond else verdict
-            elif who in demoted.get(unique_id, ()):
-                why = f"the last season is repeated, since {_LOST.format(who)}"
+            elif better >= MARGIN and who != name_of(seasonal_naive):
+                why = f"the last season is repeated: {verdict}"  # but it is away
             else:
                 why = f"the last season is repeated, since nothing beat it by {MARGIN:.0%}: {verdict}"
+            away = [_LOST.format(name) for name in sorted(demoted.get(unique_id, ()))]
+            why = "; ".join([*away, why])
             past = bands[0][i] if won else bands[1][i]
             result.append(
                 Plan(

@@ -35,6 +35,7 @@ class Forecast:
             `q…` for each quantile; in the unit of the series. A series that could not be forecast has no rows.
         model: Name of the model used, by `unique_id`; "none" where there was not enough data.
         reason: Why that model, or why none: a sentence, by `unique_id`.
+        shares: Of which models the forecast is mixed: a share by name, by `unique_id`; empty where there is none.
         scores: The tournament behind the choice, columns of `Backtest.frame` but `seconds`; empty without one.
         quantiles: Levels of the quantile columns, rising.
         horizon: Steps ahead.
@@ -48,6 +49,7 @@ class Forecast:
     frame: pd.DataFrame
     model: pd.Series
     reason: pd.Series
+    shares: Mapping[str, Mapping[str, float]]
     scores: pd.DataFrame
     quantiles: tuple[float, ...]
     horizon: int
@@ -189,6 +191,7 @@ def forecast(
         frame=_frame(ids, found, asked, levels),
         model=_per_series(ids, [found[one].plan.name for one in ids]),
         reason=_per_series(ids, [found[one].plan.reason for one in ids]),
+        shares={one: found[one].plan.shares for one in ids},
         scores=by_series(tables, ids).drop(columns="seconds"),
         quantiles=levels,
         horizon=h,

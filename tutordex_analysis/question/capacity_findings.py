@@ -12,9 +12,10 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.measure import chance_text, change_text, day_text, value_text
 from tutordex_analysis.model.forecast import Forecast
 from tutordex_analysis.question import wording
-from tutordex_analysis.question.capacity import Outlook, Passage
+from tutordex_analysis.question.capacity import Outlook
 from tutordex_analysis.question.finding import Finding, table
 from tutordex_analysis.question.growth import Volume
+from tutordex_analysis.question.passage import Passage
 from tutordex_analysis.question.urgency import SEVERITY
 
 QUESTION = "10_capacity"

@@ -97,7 +97,7 @@ def _rows(one: Answer, calendar: Calendar, seed: int) -> pd.DataFrame:
         step=duration_text(step),
         cutoff=first - step,
         model=table["unique_id"].map(ahead.model.to_dict()),
-        parameters=_parameters(one, lengths, calendar, seed),
+        parameters=table["unique_id"].map(_parameters(one, lengths, calendar, seed)),
         digest=frames.digest(one.history),
         scale=table["unique_id"].map(scale),
     )
@@ -114,7 +114,8 @@ def _scales(history: pd.DataFrame, lengths: Sequence[pd.Timedelta]) -> dict[str,
     return found
 
 
-def _parameters(one: Answer, lengths: Sequence[pd.Timedelta], calendar: Calendar, seed: int) -> str:
+def _parameters(one: Answer, lengths: Sequence[pd.Timedelta], calendar: Calendar, seed: int) -> dict[str, str]:
+    """What the forecast of each series was made with, as JSON text; `shares` are those of the models in a mixture."""
     ahead = one.forecast
     facts = {
         "calendar": calendar.country,
@@ -127,7 +128,8 @@ def _parameters(one: Answer, lengths: Sequence[pd.Timedelta], calendar: Calendar
         "upper": ahead.upper,
         "version": __version__,
     }
-    return json.dumps(facts, sort_keys=True)
+    rounded = {name: {k: round(v, 3) for k, v in parts.items()} for name, parts in ahead.shares.items()}
+    return {name: json.dumps(facts | {"shares": parts}, sort_keys=True) for name, parts in rounded.items()}
 
 
 def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
