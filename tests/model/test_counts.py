@@ -41,6 +41,12 @@ def test_counts_equal_their_twin(seasons, seed):
     np.testing.assert_array_equal(ahead(y, 30, seasons, (0.1, 0.5, 0.9))[0], want)
 
 
+def test_a_steady_level_equals_its_twin():
+    y = np.random.default_rng(2).poisson(400.0, size=400).astype(float)  # the longest half-life is the likeliest
+    want = oracle.counts(y, 30, (24,), (0.1, 0.5, 0.9))
+    np.testing.assert_array_equal(ahead(y, 30, (24,), (0.1, 0.5, 0.9))[0], want)
+
+
 def test_the_next_count_is_the_negative_binomial_of_harvey_and_fernandes():
     y = np.tile([1.0, 2.0, 1.0, 2.0], 60)  # steadier than chance, so nothing is added to what the filter does not know
     last, _ = max(
