@@ -115,6 +115,7 @@ def report(
     parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE")] = None,
     as_of: AsOf = "",
     timeout: Annotated[float, typer.Option(help="Seconds for each notebook.")] = 1800,
+    replay: Annotated[int, typer.Option(min=0, help="Past weeks that a source's first report replays.")] = 4,
 ) -> None:
     """Run notebooks and make their pages and the overview."""
     import pandas as pd
@@ -127,6 +128,8 @@ def report(
         raise typer.BadParameter("name the questions, or say --all")
     settings = load()
     folder = output or settings.reports
+    if replay and not as_of and (every or "capacity" in (names or [])):
+        cli_ledger.first(source, weeks=replay)
     with progress("reporting") as show:
         run = weekly.report(
             names or [],
@@ -138,7 +141,7 @@ def report(
             as_of=as_of,
             timeout=timeout,
             tz=_zone(source),
-            ledger=_ledger(source),
+            ledger=cli_ledger.place(source),
             progress=lambda name, cell, cells: show(cell, cells, name),
         )
     print("\n".join([run.sentence, *run.remarks]), file=sys.stderr)
@@ -298,17 +301,6 @@ def _zone(source: str) -> str:
         return connect(source).catalogue.calendar.timezone
     except AnalysisError:
         return "UTC"
-
-
-def _ledger(source: str) -> Path | None:
-    """Where forecasts of the source are recorded; None where it cannot be had, which the page then says."""
-    from tutordex_analysis.source.connect import connect
-    from tutordex_analysis.source.ledger import home
-
-    try:
-        return home(connect(source))
-    except AnalysisError:
-        return None
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tutordex_analysis.console import Json, examples, progress, show_table
+from tutordex_analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
     from tutordex_analysis.source.ledger import Ledger
@@ -92,6 +94,41 @@ def replay(
         )
     show_table(made.moments, as_json=as_json)
     typer.echo(f"{len(made.rows):,} rows were added to {folder}; see `tutordex-analysis ledger score`", err=True)
+
+
+def place(source: str) -> Path | None:
+    """Where forecasts of the source are recorded; None where it cannot be had, which the page then says."""
+    from tutordex_analysis.source.connect import connect
+    from tutordex_analysis.source.ledger import home
+
+    try:
+        return home(connect(source))
+    except AnalysisError:
+        return None
+
+
+def first(source: str, *, weeks: int) -> None:
+    """Replays the past weeks of a source that has no forecast on file, so that its first page has something to open with.
+
+    What goes wrong is a sentence: the page stands without it.
+    """
+    from tutordex_analysis import replay as replaying
+    from tutordex_analysis.sink import ledger as records
+    from tutordex_analysis.source import ledger as ledgers
+    from tutordex_analysis.source.connect import connect
+
+    try:
+        where = connect(source)
+        held = ledgers.ledger(where)
+        if len(held.rows) or held.complaints:
+            return
+        folder = ledgers.home(where)
+        with progress("replaying past weeks, this once") as show:
+            replaying.replay(
+                where, held.rows, weeks=weeks, keep=lambda rows: records.append(folder, rows), progress=show
+            )
+    except AnalysisError as error:
+        typer.echo(f"past weeks were not replayed: {error}", err=True)
 
 
 def _complain(held: Ledger) -> None:
