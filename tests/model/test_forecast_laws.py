@@ -68,7 +68,7 @@ def histories(draw, *, whole=None, gaps=True):
     return y
 
 
-def few(model, many=8):
+def few(model, many=6):
     """As many examples as the model is fast."""
     return settings(max_examples=min(many, {prophet: 3, damped_trend: 4, "auto": 6}.get(model, many)), deadline=None)
 
@@ -93,7 +93,7 @@ def test_quantiles_are_finite_rise_and_keep_the_bounds(model):
 
 @each
 def test_the_tournament_leaves_no_hole_in_counts_with_gaps(model):
-    @few(model, many=8)
+    @few(model, many=6)
     @given(y=histories(whole=True))
     def law(y):
         q = numbers(ahead(frame({"a": y}), model=model, lower=0.0))
