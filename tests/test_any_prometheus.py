@@ -184,20 +184,20 @@ def test_what_the_page_forecast_is_kept_and_past_weeks_can_be_replayed_and_score
     folder = reported.parent
     (home,) = (folder / "data" / "ledger").iterdir()
     assert home.name == "of-" + server.url.removeprefix("http://").replace(":", "-")
-    (kept,) = json.loads(command(folder, "ledger", "list", "--url", server.url, "--json").stdout)
+    kept, *past = json.loads(command(folder, "ledger", "list", "--url", server.url, "--json").stdout)
     assert (kept["via"], kept["hindsight"]) == ("report", False)
+    assert past  # the first report replayed what the history allows
+    assert {(one["via"], one["hindsight"]) for one in past} == {("replay", True)}
     assert kept["series"] >= 8
     assert pd.Timestamp(kept["issued"]) - pd.Timestamp(kept["data_end"]) < pd.Timedelta("2h")
     few = ("--url", server.url, "--weeks", "2", "--signal", "cpu_used", "--window", "21d", "--json")
-    made = command(folder, "ledger", "replay", *few)
-    assert [one["rows"] for one in json.loads(made.stdout)] == [2 * (168 + 7)] * 2, made.stderr
     again = command(folder, "ledger", "replay", *few)
-    assert [one["said"] for one in json.loads(again.stdout)] == ["held already"] * 2
+    assert [one["said"] for one in json.loads(again.stdout)] == ["held already"] * 2, again.stderr
     scored = command(folder, "ledger", "score", "--url", server.url, "--json")
-    rows = json.loads(scored.stdout)
-    assert [(one["signal"], one["where"]) for one in rows] == [("cpu_used", "alpha:9100"), ("cpu_used", "beta:9100")]
+    rows = [one for one in json.loads(scored.stdout) if one["signal"] == "cpu_used"]
+    assert [one["where"] for one in rows] == ["alpha:9100", "beta:9100"]
     assert all(one["hindsight"] and 0.5 < one["coverage_80"] <= 1 and one["miss"] < 0.3 for one in rows)
-    assert "the forecasts of 2 series typically missed by" in scored.stderr
+    assert re.search(r"the forecasts of \d+ series typically missed by", scored.stderr)
     assert {path.name for path in home.iterdir()} >= {"scores.parquet", ".lock"}
 
 

@@ -108,7 +108,7 @@ def place(source: str) -> Path | None:
 
 
 def first(source: str, *, weeks: int) -> None:
-    """Replays the past weeks of a source that has no forecast on file, so that its first page has something to open with.
+    """Replays the past weeks of a source that has no forecast on file; its first page opens with them.
 
     What goes wrong is a sentence: the page stands without it.
     """
