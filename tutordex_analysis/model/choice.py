@@ -279,6 +279,8 @@ class _Field:
                 why = f"a simpler model, since the horizon is longer than the history; {verdict}" if beyond else verdict
             elif better >= MARGIN and who != name_of(seasonal_naive):
                 why = f"the last season is repeated: {verdict}"  # but it is away
+            elif who == name_of(seasonal_naive):
+                why = f"the last season is repeated, since over {span} from {len(self.at)} past moments nothing beat it"
             else:
                 why = f"the last season is repeated, since nothing beat it by {MARGIN:.0%}: {verdict}"
             away = [_LOST.format(name) for name in sorted(demoted.get(unique_id, ()))]
