@@ -283,7 +283,7 @@ class _Field:
                 why = f"the last season is repeated, since over {span} from {len(self.at)} past moments nothing beat it"
             else:
                 why = f"the last season is repeated, since nothing beat it by {MARGIN:.0%}: {verdict}"
-            away = [_LOST.format(name) for name in sorted(demoted.get(unique_id, ()))]
+            away = [_LOST.format(name) for name in sorted({*demoted.get(unique_id, ())} - {name_of(seasonal_naive)})]
             why = "; ".join([*away, why])
             past = bands[0][i] if won else bands[1][i]
             result.append(
