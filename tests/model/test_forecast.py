@@ -53,7 +53,7 @@ def test_columns_instants_and_names():
 
 def test_the_tournament_is_told():
     got = forecast(frame(("a", wave())), horizon=12, season_lengths=(24,))
-    cheap = {"seasonal_naive", "drift", "ets", "damped_trend", "theta", "structural", "combination"}
+    cheap = {"seasonal_naive", "usual_season", "drift", "ets", "damped_trend", "theta", "structural", "combination"}
     assert cheap <= set(got.scores["model"]) <= {*cheap, "prophet"}
     assert set(got.scores.groupby("model")["cutoff"].nunique()) == {3}
     assert "seconds" not in got.scores

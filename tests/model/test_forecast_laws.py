@@ -14,6 +14,7 @@ from tutordex_analysis.model.decomposition import damped_trend, ets, theta
 from tutordex_analysis.model.forecast import forecast
 from tutordex_analysis.model.naive import drift, last_value, seasonal_naive
 from tutordex_analysis.model.prophet_model import prophet
+from tutordex_analysis.model.pseudo import usual_season
 from tutordex_analysis.model.score import mase
 from tutordex_analysis.model.structural import straight_line, structural
 
@@ -197,7 +198,7 @@ def test_what_came_later_does_not_change_how_a_past_moment_is_scored():
 def test_the_trials_of_the_tournament_are_those_of_a_backtest():
     y = 50 + 10 * np.sin(2 * np.pi * np.arange(240) / 24) + np.random.default_rng(0).normal(size=240)
     ours = ahead(frame({"a": y}), budget_seconds=0.5).scores
-    models = (seasonal_naive, drift, ets, damped_trend, theta, structural)
+    models = (seasonal_naive, usual_season, drift, ets, damped_trend, theta, structural)
     theirs = backtest(frame({"a": y}), horizon=12, season_lengths=(24,), models=models).frame.drop(columns="seconds")
     assert set(ours["model"]) == {*theirs["model"], "combination"}
     mine = ours[ours["model"] != "combination"].reset_index(drop=True)

@@ -23,6 +23,7 @@ from tutordex_analysis.model.decomposition import damped_trend, ets, theta
 from tutordex_analysis.model.naive import drift, last_value, seasonal_naive
 from tutordex_analysis.model.panel import Panel
 from tutordex_analysis.model.prophet_model import prophet
+from tutordex_analysis.model.pseudo import usual_season
 from tutordex_analysis.model.score import mean
 from tutordex_analysis.model.structural import straight_line, structural
 from tutordex_analysis.moment import duration_text
@@ -55,8 +56,9 @@ class Candidate:
     suits: Callable[[Floats], Mask] = field(default=lambda y: np.ones(len(y), dtype=np.bool_))
 
 
-CANDIDATES = (  # cheap ones first
+CANDIDATES = (  # cheap ones first; the seasonal naive is what all are measured against, and no part of a mixture
     Candidate(seasonal_naive, "naive", 0.001),
+    Candidate(usual_season, "naive", 0.005),
     Candidate(drift, "drift", 0.001),
     Candidate(counts, "counts", 0.005, is_count),
     Candidate(ets, "smoothing", 0.02),
@@ -234,7 +236,9 @@ class _Field:
 
     def _weights(self, moments: Sequence[int]) -> Floats:
         """Shares from what was lost at some of the moments, shape (n_series, n_models)."""
-        return combination.weights(mean(self._loss[:, :, list(moments)]), families=[one.family for one in self.entered])
+        loss = mean(self._loss[:, :, list(moments)])
+        loss[:, 0] = np.nan  # the opponent
+        return combination.weights(loss, families=[one.family for one in self.entered])
 
     def _mixed(self) -> list[Trial]:
         """What the combination would have said at each moment, its shares learnt at the others."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.model.naive import MAD_TO_SD, median
+from tutordex_analysis.model.naive import MAD_TO_SD, median, seasonal_naive
 from tutordex_analysis.model.score import mean
 
 _CLIP = 4.0  # standard deviations beyond which an error counts no further (Huber's proposal)
@@ -34,6 +37,20 @@ def first(y: Floats, *, season: int, explained: Mask) -> Floats:
     local = _middle_of_three(deviation)
     limit = _GROSS * _limit(np.where(there, deviation - local, np.nan))
     return profile + np.where(explained | ~there, deviation, local + np.clip(deviation - local, -limit, limit))
+
+
+def usual_season(
+    y: Floats, *, ds: pd.DatetimeIndex, horizon: int, season_lengths: Sequence[int], quantiles: Sequence[float]
+) -> Floats:
+    """The last season again, without its gross spikes: an outage of last week is not repeated.
+
+    What takes part in mixtures in place of `seasonal_naive`; arguments and result as there.
+    """
+    season = min((m for m in season_lengths if 2 * m <= y.shape[1]), default=1)
+    centre = np.nan_to_num(median(y))[:, None]
+    nothing = np.zeros(y.shape[1], dtype=np.bool_)
+    steady = np.where(np.isnan(y), np.nan, centre + first(y - centre, season=season, explained=nothing))
+    return seasonal_naive(steady, ds=ds, horizon=horizon, season_lengths=season_lengths, quantiles=quantiles)
 
 
 def bridged(y: Floats, *, season: int) -> Floats:
