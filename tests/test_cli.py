@@ -72,6 +72,7 @@ def test_help_loads_nothing_heavy():
         (["report", "weather"], 1, "no notebook 'weather'"),
         (["report", "capacity", "-p", "horizon"], 2, "is not NAME=VALUE"),
         (["report", "capacity", "-p", "horizons=3d"], 1, "horizons"),
+        (["report", "capacity", "-p", "source_uri=elsewhere"], 2, "source_uri has an option of its own: --source"),
         (["report", "capacity", "-p", "seed=tea"], 1, "seed"),
         (["report", "capacity", "--as-of", "yesterday"], 1, "not a moment"),
         (["publish", "--source", "nowhere"], 1, "neither a URL .* nor a folder"),

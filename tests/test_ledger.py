@@ -187,7 +187,9 @@ def test_each_source_has_a_ledger_of_its_own(tmp_path, monkeypatch):
     assert [home(uri) for uri in ("http://prom:9090/", "data/archive", "data/archive/tutordex")] == [mine] * 3
     others = [home(uri) for uri in ("http://prom:9091", "http://other:9090/prefix", "data/sample", "elsewhere/sample")]
     assert len({mine, *others}) == 5
-    assert others[1] == "data/ledger/of-other-9090-prefix"
+    assert others[1].startswith("data/ledger/of-other-9090-prefix-")
+    alike = ("/data/prod/eu", "/data/prod-eu", "http://prom/a", "https://prom-a", "http://prom-a")
+    assert len({home(uri) for uri in alike}) == 5
 
 
 def test_a_ledger_inside_an_archive_is_read_beside_the_own_one_and_never_written(tmp_path, monkeypatch):

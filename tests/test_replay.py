@@ -11,6 +11,7 @@ from tutordex_analysis import catalogue_file, issued
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import CatalogueError, NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.mask import Mask, Masks
 from tutordex_analysis.moment import duration
 from tutordex_analysis.publish import publication
 from tutordex_analysis.question import capacity, issue
@@ -118,7 +119,7 @@ def test_weeks_without_enough_history_say_why():
 def test_mistakes_are_said():
     with pytest.raises(CatalogueError, match="there is no signal 'cpu'"):
         replay(World(), issued.no_rows(), signals=["cpu"])
-    with pytest.raises(NotEnoughData, match="at least one week, got 0"):
+    with pytest.raises(NotEnoughData, match="a replay is of 1 to 520 weeks, got 0"):
         replay(World(), issued.no_rows(), weeks=0)
 
 
@@ -208,6 +209,26 @@ def test_what_is_published_is_kept_at_its_leads_only():
     assert (got["ds"] - END).tolist() == [2 * HOUR, WEEK + HOUR]  # nearest to 01:40
     assert got["parameters"].str.contains('"seed": 0').all()
     assert got["digest"].tolist() == [frames.digest(outlook.resources[0].history)] * 2
+
+
+def test_what_is_masked_is_no_part_of_the_naive_forecast_either():
+    world = World()
+    past = histories()["cpu_used"]
+    hurt = past.assign(y=past["y"].mask(past["ds"] > END - 50 * HOUR, 1.5))  # past the bound of a ratio
+    start = pd.Timestamp(hurt["ds"].max() - 50 * HOUR)
+    mask = Mask(start=start, end=start + 51 * HOUR, reason="a broken exporter", origin="alert", signals=("cpu_used",))
+    free = capacity.outlook({"cpu_used": past}, world.catalogue, horizon="14d", n_paths=20)
+    held = capacity.outlook({"cpu_used": hurt}, world.catalogue, horizon="14d", n_paths=20, masks=Masks(masks=(mask,)))
+    (before, after) = (issue.rows(one.answers, world.catalogue.calendar) for one in (free, held))
+    names = list(issued.NAIVE)
+    assert after[names].to_numpy().max() < 0.6
+    assert after["scale"].iloc[0] == pytest.approx(before["scale"].iloc[0], rel=0.1)
+
+
+@pytest.mark.parametrize("weeks", [0, 521, 99_999_999_999])
+def test_a_replay_of_no_week_or_of_decades_is_refused(weeks):
+    with pytest.raises(NotEnoughData, match=f"a replay is of 1 to 520 weeks, got {weeks}"):
+        replay(World(), issued.no_rows(), weeks=weeks)
 
 
 def test_publish_hands_back_scores_and_what_it_said(made, tmp_path):

@@ -128,20 +128,24 @@ def report(
         raise typer.BadParameter("name the questions, or say --all")
     settings = load()
     folder = output or settings.reports
-    if replay and not as_of and (every or "capacity" in (names or [])):
-        cli_ledger.first(source, weeks=replay)
+    given = dict(_pair(one) for one in parameter or [])
+    for name, option in (("source_uri", "--source"), ("as_of", "--as-of")):
+        if name in given:
+            raise typer.BadParameter(f"{name} has an option of its own: {option}", param_hint="--parameter")
+    speaks = bool(replay) and not as_of and (every or "capacity" in (names or []))
     with progress("reporting") as show:
         run = weekly.report(
             names or [],
             notebooks=notebooks or shipped(),
             output=folder,
             now=pd.Timestamp.now("UTC"),
-            parameters=dict(_pair(one) for one in parameter or []),
+            parameters=given,
             source_uri=source,
             as_of=as_of,
             timeout=timeout,
             tz=_zone(source),
             ledger=cli_ledger.place(source),
+            before=(lambda: cli_ledger.first(source, weeks=replay, show=show)) if speaks else (lambda: None),
             progress=lambda name, cell, cells: show(cell, cells, name),
         )
     print("\n".join([run.sentence, *run.remarks]), file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,8 +108,8 @@ def place(source: str) -> Path | None:
         return None
 
 
-def first(source: str, *, weeks: int) -> None:
-    """Replays the past weeks of a source that has no forecast on file; its first page opens with them.
+def first(source: str, *, weeks: int, show: Callable[[int, int, str], None]) -> None:
+    """Replays the past weeks of a source of which no report is on file; its first page opens with them.
 
     What goes wrong is a sentence: the page stands without it.
     """
@@ -120,13 +121,16 @@ def first(source: str, *, weeks: int) -> None:
     try:
         where = connect(source)
         held = ledgers.ledger(where)
-        if len(held.rows) or held.complaints:
+        if held.complaints or (len(held.rows) and (held.rows["via"] == "report").any()):
             return
         folder = ledgers.home(where)
-        with progress("replaying past weeks, this once") as show:
-            replaying.replay(
-                where, held.rows, weeks=weeks, keep=lambda rows: records.append(folder, rows), progress=show
-            )
+        replaying.replay(
+            where,
+            held.rows,
+            weeks=weeks,
+            keep=lambda rows: records.append(folder, rows),
+            progress=lambda done, total, week: show(done, total, f"the week before {week}, this once"),
+        )
     except AnalysisError as error:
         typer.echo(f"past weeks were not replayed: {error}", err=True)
 

@@ -16,6 +16,7 @@ from tutordex_analysis.source.connect import Source, settled
 
 VIA = "replay"
 WEEK = pd.Timedelta(days=7)
+MOST_WEEKS = 520
 HORIZON = "14d"  # growth is told for two weeks or more; a week is scored
 WINDOW = "120d"
 STEP = "1h"
@@ -62,7 +63,8 @@ def replay(
 ) -> Replay:
     """Runs the capacity question as of past Mondays and keeps what it would have said.
 
-    A week and signal that has an issue already, real or replayed, is left out.
+    A week and signal that a report spoke of already, real or replayed, is left out. Masks and demotions are not
+    applied: which there were at the time is not known.
 
     Args:
         source: Where the history is read, up to each moment and no further.
@@ -76,11 +78,11 @@ def replay(
 
     Raises:
         CatalogueError: There is no such signal.
-        NotEnoughData: Fewer than one week was asked for.
+        NotEnoughData: No week was asked for, or more than `MOST_WEEKS`.
         SourceError: The source failed.
     """
-    if weeks < 1:
-        raise NotEnoughData(f"a replay needs at least one week, got {weeks}")
+    if not 1 <= weeks <= MOST_WEEKS:
+        raise NotEnoughData(f"a replay is of 1 to {MOST_WEEKS} weeks, got {weeks}")
     catalogue = _only(source.catalogue, signals)
     newest = source.last("1d", step=STEP)
     when = moments(newest.end - newest.step, weeks=weeks, tz=catalogue.calendar.timezone)
@@ -123,12 +125,12 @@ def _only(catalogue: Catalogue, names: Iterable[str]) -> Catalogue:
 def _left(catalogue: Catalogue, held: pd.DataFrame, moment: pd.Timestamp) -> Catalogue:
     """The signals of the capacity page without an issue in the week that ends at the moment, give or take a day."""
     day = duration("1d")
-    near = held[(held["issued"] > moment - WEEK + day) & (held["issued"] < moment + day)]
+    near = held[(held["issued"] > moment - WEEK + day) & (held["issued"] < moment + day) & (held["via"] != "publish")]
     done = set(near["signal"])
     asked = [
         name
         for name, one in catalogue.signals.items()
-        if catalogue.limits_of(name) or (one.forecast and one.kind == "count" and not one.by)
+        if one.events is None and (catalogue.limits_of(name) or (one.forecast and one.kind == "count" and not one.by))
     ]
     return _with(catalogue, [name for name in asked if name not in done])
 

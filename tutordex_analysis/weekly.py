@@ -76,6 +76,7 @@ def report(
     timeout: float = 1800,
     tz: str = "Asia/Singapore",
     ledger: Path | None = None,
+    before: Callable[[], None] = lambda: None,
     progress: Progress = lambda name, cell, cells: None,
 ) -> Run:
     """Runs notebooks one after the other and renders a page of each; everything is checked before the first starts.
@@ -91,6 +92,7 @@ def report(
         timeout: Seconds for each notebook.
         tz: Zone of the times on the pages.
         ledger: Folder in which the forecasts of the pages are recorded; None, or a past moment, records nothing.
+        before: Called once everything is checked, before the first notebook starts.
         progress: Called with the name, the code cell that starts and how many there are; (name, 0, 0) before the first.
 
     Returns:
@@ -107,6 +109,7 @@ def report(
     begun, order, records, remarks = time.monotonic(), list(found(notebooks)), [], []
     with disk.locked(output):
         shelf(output)  # a damaged one is said before hours of work
+        before()
         for notebook, settings in jobs:
             started = now + pd.Timedelta(seconds=round(time.monotonic() - begun))
             record, executed = _run(notebook, settings, started=started, timeout=timeout, progress=progress)

@@ -144,6 +144,20 @@ def test_a_model_comes_back_after_four_weeks_and_goes_at_its_next_loss():
     assert demotions(won, at=found.until + WEEK) == ()
 
 
+def test_leads_that_are_published_send_nobody_away_where_a_report_speaks():
+    won = scores(0.3, 0.3, 0.3).assign(step="1d")
+    lost = scores(-0.1, -0.1, -0.1).assign(via="publish", until=lambda t: t["until"] + HOUR)
+    assert demotions(pd.concat([won, lost], ignore_index=True), at=NOW) == ()
+    assert len(demotions(lost, at=NOW)) == 1  # nobody else speaks of it
+    assert scorecard.recent(pd.concat([won, lost], ignore_index=True), at=NOW)["step"].tolist() == ["1d"]
+
+
+def test_a_published_lead_counts_from_the_clock():
+    late = rows(MONDAY, n=170, via="publish").iloc[[0, 168]]  # an hour, and a week and an hour after the data's end
+    (steps,) = scored(late, {KEY: history(np.zeros(400), end=MONDAY + WEEK + 3 * HOUR)})["steps"]
+    assert steps == 2
+
+
 def test_weeks_that_overlap_are_one_loss():
     daily = scores(-0.1, -0.1, -0.1, -0.1, -0.1, apart=pd.Timedelta(days=1))
     assert demotions(daily, at=NOW) == ()

@@ -282,7 +282,7 @@ class _Field:
             if won:
                 why = f"a simpler model, since the horizon is longer than the history; {verdict}" if beyond else verdict
             elif better >= MARGIN and who != name_of(seasonal_naive):
-                why = f"the last season is repeated: {verdict}"  # but it is away
+                why = f"the last season is repeated, although {verdict}"
             elif who == name_of(seasonal_naive):
                 why = f"the last season is repeated, since over {span} from {len(self.at)} past moments nothing beat it"
             else:

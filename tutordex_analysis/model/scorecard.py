@@ -77,6 +77,19 @@ def scored(rows: pd.DataFrame, actual: Actual, *, within: Span = WITHIN) -> pd.D
     return issued.latest_scores(issued.no_scores(), pd.concat(filled)) if filled else issued.no_scores()
 
 
+def judged(scores: pd.DataFrame, *, within: Span = WITHIN) -> pd.DataFrame:
+    """The scores that a series is judged by: whole weeks as a report forecasts them, where it has any.
+
+    The few leads that `publish` gives out, which for counts are forecasts of another step, count only for a series
+    that no report speaks of.
+    """
+    mine = scores[scores["within"] == duration_text(within)]
+    whole = mine[mine["via"] != "publish"]
+    told = whole.drop_duplicates(["signal", "unique_id"])
+    rest = mine[(mine["via"] == "publish") & ~issued.among(mine, told, ["signal", "unique_id"])]
+    return pd.concat([rest, whole], ignore_index=True) if len(rest) else whole
+
+
 def demotions(scores: pd.DataFrame, *, at: pd.Timestamp) -> tuple[Demotion, ...]:
     """The models that are away at a moment.
 
@@ -84,8 +97,8 @@ def demotions(scores: pd.DataFrame, *, at: pd.Timestamp) -> tuple[Demotion, ...]
     with it; weeks that overlap count once. Replayed weeks count only where there are no three real ones. Four weeks
     after the end of the last loss it is tried again.
     """
-    near = scores[(scores["within"] == WITHIN) & scores["skill"].notna() & ~scores["model"].isin(NEVER_AWAY)]
-    near = near[near["until"] <= at]
+    near = judged(scores)
+    near = near[near["skill"].notna() & ~near["model"].isin(NEVER_AWAY) & (near["until"] <= at)]
     return tuple(
         one
         for _, mine in near.groupby(["signal", "unique_id", "model"], sort=True)
@@ -112,7 +125,8 @@ def recent(scores: pd.DataFrame, *, at: pd.Timestamp, length: Span = "28d") -> p
         losses).
     """
     end = at - duration(length)
-    near = scores[(scores["within"] == WITHIN) & (scores["until"] > end) & (scores["until"] <= at)]
+    near = judged(scores)
+    near = near[(near["until"] > end) & (near["until"] <= at)]
     keys = ["signal", "step", "unique_id"]
     real = near.groupby(keys)["hindsight"].transform(lambda one: not one.all())
     near = near[~(near["hindsight"].astype(bool) & real.astype(bool))]
@@ -157,10 +171,12 @@ def _demotion(mine: pd.DataFrame) -> Demotion | None:
 
 def _scored(rows: pd.DataFrame, history: pd.DataFrame, within: pd.Timedelta) -> pd.DataFrame:
     """Scores of one signal at one step: weeks that the history covers from their first instant on."""
-    first = rows["cutoff"] + duration(str(rows["step"].iloc[0]))
+    step = duration(str(rows["step"].iloc[0]))
+    first = rows["cutoff"] + step
     rows = rows[first >= history["ds"].min()]
     end = rows.groupby(["unique_id", "issued", "via"])["ds"].transform("max")
-    reach = np.minimum(end, rows["cutoff"] + within)
+    late = (rows["via"] == "publish").map({True: 2 * step, False: 0 * step})  # its leads count from the clock
+    reach = np.minimum(end, rows["cutoff"] + within + late)
     whole = rows.assign(day=rows["cutoff"].dt.floor("D"), within=duration_text(within), until=reach)
     due = whole[(whole["ds"] <= reach) & (reach <= history["ds"].max())]
     truth = history[["unique_id", "ds", "y"]].assign(

@@ -29,6 +29,7 @@ class Volume:
     Attributes:
         signal: What is counted.
         history: Sums of civil days.
+        training: What it was forecast from: the same without days that masks leave out.
         forecast: The days to come.
         now: Events a day: the middle one of the last four weeks' means, so that one odd week does not count.
         then: Median over simulated futures of the mean of the horizon's end, four weeks of it at most.
@@ -37,6 +38,7 @@ class Volume:
 
     signal: Signal
     history: pd.DataFrame
+    training: pd.DataFrame
     forecast: Forecast
     now: float
     then: float
@@ -103,8 +105,11 @@ def volume(
     if not now > 0:
         raise NotEnoughData(f"nothing of {signal.name} was counted in the last 28 days")
     seasons = [one for one in signal.season_lengths if one > DAY]
+    learnt = (
+        days if training is None else days.assign(y=days["y"].mask(daily(training, tz=calendar.timezone)["y"].isna()))
+    )
     ahead = forecast(
-        days if training is None else days.assign(y=days["y"].mask(daily(training, tz=calendar.timezone)["y"].isna())),
+        learnt,
         horizon=horizon,
         season_lengths=seasons,
         calendar=calendar.country,
@@ -120,6 +125,7 @@ def volume(
     return Volume(
         signal=signal,
         history=days,
+        training=learnt,
         forecast=ahead,
         now=now,
         then=then,

@@ -31,7 +31,7 @@ class Answer(Protocol):
         """What it is."""
 
     @property
-    def history(self) -> pd.DataFrame:
+    def training(self) -> pd.DataFrame:
         """What the forecast was made from."""
 
     @property
@@ -74,7 +74,7 @@ def _rows(one: Answer, calendar: Calendar, seed: int) -> pd.DataFrame:
     ahead, step = one.forecast, one.forecast.step
     lengths = [length for length in one.signal.season_lengths if length > step]
     naive = forecast(
-        one.history,
+        one.training,
         horizon=ahead.horizon,
         season_lengths=lengths,
         quantiles=issued.LEVELS,
@@ -91,14 +91,14 @@ def _rows(one: Answer, calendar: Calendar, seed: int) -> pd.DataFrame:
     table = said.assign(unique_id=ids)[["unique_id", "ds", *issued.SAID]]
     table = table.merge(beside[["unique_id", "ds", *issued.NAIVE]], on=["unique_id", "ds"], how="left")
     first = table.groupby("unique_id", sort=False)["ds"].transform("min")
-    scale = _scales(one.history, lengths)
+    scale = _scales(one.training, lengths)
     return table.assign(
         signal=one.signal.name,
         step=duration_text(step),
         cutoff=first - step,
         model=table["unique_id"].map(ahead.model.to_dict()),
         parameters=table["unique_id"].map(_parameters(one, lengths, calendar, seed)),
-        digest=frames.digest(one.history),
+        digest=frames.digest(one.training),
         scale=table["unique_id"].map(scale),
     )
 
@@ -119,7 +119,7 @@ def _parameters(one: Answer, lengths: Sequence[pd.Timedelta], calendar: Calendar
     ahead = one.forecast
     facts = {
         "calendar": calendar.country,
-        "history_start": f"{one.history['ds'].min():%Y-%m-%dT%H:%MZ}",
+        "history_start": f"{one.training['ds'].min():%Y-%m-%dT%H:%MZ}",
         "horizon": duration_text(ahead.horizon * ahead.step),
         "lower": ahead.lower,
         "season_lengths": [duration_text(length) for length in lengths],

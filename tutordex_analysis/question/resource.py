@@ -28,7 +28,8 @@ class Resource:
 
     Attributes:
         signal: What it is.
-        history: What was measured; it was forecast from the same without what masks leave out.
+        history: What was measured.
+        training: What it was forecast from: the same rows without what masks leave out.
         forecast: Every series of the signal.
         limits: By name; the values of each in the signal's unit.
         breaches: When a value of a limit is reached, by (name of the limit, level); only series that the limit is
@@ -37,6 +38,7 @@ class Resource:
 
     signal: Signal
     history: pd.DataFrame
+    training: pd.DataFrame
     forecast: Forecast
     limits: Mapping[str, Limit]
     breaches: Mapping[tuple[str, Level], Breach]
@@ -120,7 +122,7 @@ def resource(
             )
         ]
     }
-    return Resource(signal=signal, history=history, forecast=ahead, limits=limits, breaches=breaches)
+    return Resource(signal=signal, history=history, training=learnt, forecast=ahead, limits=limits, breaches=breaches)
 
 
 def _alive(signal: Signal, history: pd.DataFrame) -> pd.Series:

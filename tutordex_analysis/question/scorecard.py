@@ -40,6 +40,7 @@ class Scorecard:
         actual: What happened, by signal and step text.
         demotions: Models that are not used now, and why.
         catalogue: Titles, units, civil time.
+        within: How far after the end of its data a forecast was looked at.
     """
 
     at: pd.Timestamp
@@ -48,6 +49,7 @@ class Scorecard:
     actual: Mapping[tuple[str, str], pd.DataFrame]
     demotions: tuple[Demotion, ...]
     catalogue: Catalogue
+    within: Span
 
     @property
     def demoted(self) -> dict[str, dict[str, frozenset[str]]]:
@@ -87,15 +89,7 @@ class Scorecard:
 
     @property
     def _near(self) -> pd.DataFrame:
-        """Scores of whole weeks, not of the few leads that are published, where a report's forecasts are there too.
-
-        Of a signal that is forecast by the day those are meant.
-        """
-        mine = self.scores[self.scores["within"] == scores.WITHIN]
-        whole = mine[mine["via"] != "publish"]
-        told = whole.drop_duplicates(["signal", "unique_id"])
-        rest = mine[(mine["via"] == "publish") & ~issued.among(mine, told, ["signal", "unique_id"])]
-        return pd.concat([rest, whole], ignore_index=True) if len(rest) else whole
+        return scores.judged(self.scores, within=self.within)
 
     def sentences(self) -> tuple[str, ...]:
         """How past forecasts did, in one sentence, and one sentence for each model that is not used."""
@@ -168,6 +162,7 @@ def scorecard(
         actual=actual,
         demotions=scores.demotions(found, at=at),
         catalogue=catalogue,
+        within=within,
     )
 
 

@@ -6,6 +6,7 @@ That of a server or archive lies in the folder of the settings; an archive may b
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,8 +86,9 @@ def home(source: Named, *, settings: Settings | None = None) -> Path:
     )
     if uri == own or mine:
         return known.ledger / known.source_name
-    plain = re.sub(r"[^A-Za-z0-9.]+", "-", uri.partition("://")[2] or str(Path(uri).resolve())).strip("-.")
-    return known.ledger / f"of-{plain}"
+    whole = uri if "://" in uri else str(Path(uri).resolve())
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", whole.partition("://")[2] or whole).strip("-.")
+    return known.ledger / f"of-{plain}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def folders(source: Named, *, settings: Settings | None = None) -> tuple[Path, ...]:
