@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -31,3 +33,11 @@ class Line:
     def __str__(self) -> str:
         sign, verdict = "≤" if self.at_most else "≥", "met" if self.good else "MISSED"
         return f"{self.case:10} {self.what:44} {self.value:8.3g}   {sign} {self.target:<6g} {verdict}"
+
+
+def told(lines: Sequence[Line]) -> int:
+    """Prints the table of all numbers; the exit code is 1 when a target is missed."""
+    load = os.getloadavg()[0]
+    print(f"\n{'case':10} {'what':44} {'measured':>8}   target   verdict   (load {load:.1f}, {os.cpu_count()} cores)")
+    print("\n".join(map(str, lines)))
+    return 0 if all(line.good for line in lines) else 1

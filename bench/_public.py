@@ -88,14 +88,16 @@ def tasks(score: Scorer, name: str, *, every: int = 1) -> Iterator[Task]:
 
 
 def scored(score: Scorer, wanted: Mapping[str, Task], answers: Mapping[str, Floats]) -> pd.DataFrame:
-    """One row a task: mase, spl, smape, cov80, cov95 as the scorer has them, `rel` to the seasonal naive, and the
-    coverage of each quarter of the horizon, `q1_80` to `q4_95`.
+    """One row a task.
+
+    It has mase, spl, smape, cov80, cov95 as the scorer gives them, `rel` to the seasonal naive, and the coverage of
+    each quarter of the horizon, `q1_80` to `q4_95`.
 
     Args:
         score: The scorer.
         wanted: Tasks by name.
         answers: Quantiles by name, shape (n_quantiles, horizon) in the order of `score.QUANTILES`.
-    """  # noqa: D205
+    """
     rows = []
     for name, task in wanted.items():
         q = np.sort(answers[name], axis=0)

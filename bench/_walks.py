@@ -85,9 +85,7 @@ def ours(world: Walks, *, seed: int = 0) -> tuple[Verdict, Verdict]:
 
 
 def knowing(world: Walks, *, n_paths: int = 1000, seed: int = 0) -> Verdict:
-    """Who knows that it is a walk with a drift, and learns drift and size of a step from the history: the best there
-    is, for comparison.
-    """  # noqa: D205
+    """The best there is, for comparison: it knows that these are walks, and learns drift and size of a step."""
     rng = np.random.default_rng(seed)
     steps = np.diff(world.history, axis=1)
     first, last = np.empty(len(steps)), np.empty(len(steps))

@@ -7,7 +7,6 @@ of the medians.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import _world as world
-from bench._line import Line
+from bench._line import Line, told
 from tutordex_analysis.catalogue import Catalogue, Part
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.source.archive import ArchiveSource
@@ -128,10 +127,7 @@ def main() -> int:
             if not options.cases or case.name in options.cases:
                 with tempfile.TemporaryDirectory() as archive:
                     lines += measure(case, url, Path(archive), runs=runs)
-    load = os.getloadavg()[0]
-    print(f"\n{'case':10} {'what':44} {'measured':>8}   target   verdict   (load {load:.1f}, {os.cpu_count()} cores)")
-    print("\n".join(map(str, lines)))
-    return 0 if all(line.good for line in lines) else 1
+    return told(lines)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -22,7 +21,7 @@ import pandas as pd
 
 from bench import _public as public
 from bench import _walks
-from bench._line import Line
+from bench._line import Line, told
 from bench._public import Scorer, Task
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import forecast as forecasting
@@ -226,10 +225,7 @@ def main() -> int:
                 "breach": partial(breach, n=100 if options.quick else 1000),
             }
             lines += others[case]()
-    load = os.getloadavg()[0]
-    print(f"\n{'case':10} {'what':44} {'measured':>8}   target   verdict   (load {load:.1f}, {os.cpu_count()} cores)")
-    print("\n".join(map(str, lines)))
-    return 0 if all(line.good for line in lines) else 1
+    return told(lines)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -24,7 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import _world as world
-from bench._line import Line
+from bench._line import Line, told
 
 MOST_POINTS = 11_000
 
@@ -231,10 +230,7 @@ def main() -> int:
         for case in CASES:
             if not options.cases or case.name in options.cases:
                 lines += measure(case, url, runs=runs)
-    load = os.getloadavg()[0]
-    print(f"\n{'case':10} {'what':44} {'measured':>8}   target   verdict   (load {load:.1f}, {os.cpu_count()} cores)")
-    print("\n".join(map(str, lines)))
-    return 0 if all(line.good for line in lines) else 1
+    return told(lines)
 
 
 if __name__ == "__main__":
