@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tutordex_analysis.frame import TimeRange, labels, wide
+    from tutordex_analysis.model.anomaly import detect
     from tutordex_analysis.model.backtest import backtest
     from tutordex_analysis.model.breach import breach
     from tutordex_analysis.model.forecast import forecast
+    from tutordex_analysis.model.policy import Policy
     from tutordex_analysis.sink import plot
     from tutordex_analysis.source.connect import connect
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Policy": "model.policy",
     "TimeRange": "frame",
     "backtest": "model.backtest",
     "breach": "model.breach",
     "connect": "source.connect",
+    "detect": "model.anomaly",
     "forecast": "model.forecast",
     "labels": "frame",
     "plot": "sink.plot",
@@ -27,7 +31,7 @@ _HOMES = {
 }
 _RESULTS = ("backtest", "breach", "forecast")
 
-__all__ = ["TimeRange", "backtest", "breach", "connect", "forecast", "labels", "plot", "wide"]
+__all__ = ["Policy", "TimeRange", "backtest", "breach", "connect", "detect", "forecast", "labels", "plot", "wide"]
 
 
 def __getattr__(name: str) -> object:
