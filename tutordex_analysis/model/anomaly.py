@@ -11,6 +11,7 @@ import pandas as pd
 
 from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import Floats
+from tutordex_analysis.model import budget
 from tutordex_analysis.model import calendar as holidays
 from tutordex_analysis.model.counts import is_count
 from tutordex_analysis.model.incidents import intervals
@@ -68,13 +69,32 @@ def detect(
         raise FrameError("detect is causal: a past score never changes; causal=False is not known")
     wanted = policy or _NO_POLICY
     tables = []
+    step = _DAY
     for one in panels(frame):
+        step = one.step
         short, long = _two(seasons(season_lengths, one.step))
         clock = clock_of(one.ds, short=short, long=long, step=one.step, calendar=calendar, tz=tz)
         tables.append(_table(one, _scored(one.y, short, long, clock)))
     table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
-    table["is_anomaly"] = table["score"].to_numpy() > 1.0
-    return Anomalies(frame=table, incidents=intervals(table), threshold=1.0, policy=wanted)
+    return judged(table, step, wanted)
+
+
+def judged(table: pd.DataFrame, step: pd.Timedelta, policy: Policy) -> Anomalies:
+    """Which scores are alerts, under a policy.
+
+    Args:
+        table: Everything but `is_anomaly`, sorted by series and time.
+        step: Distance of two rows.
+        policy: What is worth an alert.
+    """
+    score = budget.allowed(table, policy)
+    level: Floats | float = budget.EDGE
+    if policy.alerts_per_week is not None:
+        level = budget.thresholds(score, budget.grid(table, step), alerts_per_week=policy.alerts_per_week)
+    found = (score > level) | (table["kind"] == "missing").to_numpy()
+    table = table.assign(is_anomaly=found)
+    newest = float(np.max(level)) if np.ndim(level) == 0 else float(np.asarray(level)[-1])
+    return Anomalies(frame=table, incidents=intervals(table), threshold=newest, policy=policy)
 
 
 def _two(lengths: Sequence[int]) -> tuple[int, int]:

@@ -29,6 +29,7 @@ CODE: Final = {kind: np.int8(i) for i, kind in enumerate(KINDS)}
 _CYCLE = 24  # steps that stand for a season where there is none
 _MEMORY = 14.0  # cycles: half-life of records
 _USED_TO = 1.0  # cycles: half-life of getting used to what was just seen
+_LONG = 0.8  # weight of what is seen over a quarter of a day, since its records vary more
 _YOUNG = 10  # readings before there is a scale to measure with
 _LONGEST_Z, _LARGEST_ERROR = 1e6, 30.0  # of one step in a mean: what is beyond says the same
 _FLAT, _SILENT, _MISSING = 6.0, 4.6, 3.0  # least run: steps; expected events (chance of 1 in 100); steps
@@ -121,7 +122,7 @@ class Surprise:
 
     def __post_init__(self) -> None:
         cycle = self.short or _CYCLE
-        hour, quarter, memory = max(cycle // 24, 1), max(cycle // 4, 1), _MEMORY * cycle
+        hour, quarter, memory = max(cycle // 24, 2), max(cycle // 4, 2), _MEMORY * cycle
         hold = max(_HOLD, cycle / 8)
         self.cycle = cycle
         self.expectation = Expectation(n=self.n, short=self.short, long=self.long, cycle=cycle)
@@ -159,8 +160,8 @@ class Surprise:
             [
                 self.error_record.ratio(np.where(known, wild, np.nan), t),
                 self.hour_record.ratio(np.abs(self.hour.step(z, known, t)), t),
-                self.quarter_record.ratio(np.abs(self.quarter.step(z, known, t)), t),
-                self.noise_record.ratio(self.errors.step(size, known, t), t),
+                _LONG * self.quarter_record.ratio(np.abs(self.quarter.step(z, known, t)), t),
+                _LONG * self.noise_record.ratio(self.errors.step(size, known, t), t),
                 self._flat(y, found.known),
                 self._silence(y, found, quiet=sunday >= 0),
             ]
@@ -176,7 +177,7 @@ class Surprise:
         return self._judged(y, found, edge * tired * found.error_scale, score, strangest, ready, away)
 
     def _quiet(self, day: int, week: int) -> Floats:
-        """The least that is expected of a holiday; NaN where values may be below zero, since shares mean nothing then."""
+        """The least that is expected of a holiday; NaN but for counts, since shares of other values mean nothing."""
         shapes, there = self.expectation._shapes(day, week)
         usual = self.expectation.level + np.where(there[2], shapes[2], shapes[1])
         return np.where(self.is_count, stabilised(HOLIDAY * np.maximum(counted(usual), 0.0)), np.nan)

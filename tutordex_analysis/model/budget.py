@@ -1,0 +1,180 @@
+"""From scores to alerts: what the policy lets through, and the threshold that an alert budget allows.
+
+The threshold of a week follows from the weeks before it: as many peaks of the past have reached it as the budget
+allows, over all series together. Where more than two series are unusual in the same step, the j-th strongest needs only
+what j/2 times the budget would allow: the step-up of Benjamini and Hochberg over the series of one step, at half the
+level that the budget sets.
+
+References:
+    Benjamini & Hochberg (1995), J. R. Statist. Soc. B 57(1), 289-300.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tutordex_analysis.frame import Floats
+from tutordex_analysis.model.policy import Policy
+
+EDGE = 1.0  # score of the band's edge, the threshold where there is no budget
+_BASE = 0.8  # score from which a peak is remembered
+_GAP = 2  # steps between two runs of one peak
+_WEEK = pd.Timedelta(days=7)
+_SHARED = 20  # series of one step, beyond which the step-up asks for no less
+_YOUNG_WEEKS = 2  # at the start, in which records are still being set, that say nothing of later weeks
+_PRIOR_WEEKS = 4.0  # of peaks, until which what is usual of other series has a say
+# Usual rate of peaks above a score, per series and week: falls by half every 0.12.
+_PRIOR_RATE, _PRIOR_AT, _PRIOR_FALL = 0.5, 1.33, 5.8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """The rows of a table as steps and series.
+
+    Attributes:
+        step: Number of each row's instant, counted from the first instant of the table.
+        series: Number of each row's series; rows are sorted by series and time.
+        per_week: Steps in a week.
+    """
+
+    step: npt.NDArray[np.int64]
+    series: npt.NDArray[np.int64]
+    per_week: int
+
+    @property
+    def n_series(self) -> int:
+        """How many series there are."""
+        return int(self.series[-1]) + 1 if len(self.series) else 0
+
+
+def grid(table: pd.DataFrame, step: pd.Timedelta) -> Grid:
+    """Where each row of a table stands."""
+    moments = pd.DatetimeIndex(table["ds"])
+    since = np.asarray((moments - moments.min()) // step, dtype=np.int64)
+    return Grid(step=since, series=pd.factorize(table["unique_id"])[0].astype(np.int64), per_week=int(_WEEK // step))
+
+
+def allowed(table: pd.DataFrame, policy: Policy) -> Floats:
+    """The score of each row as far as the policy cares: 0 where it does not, infinite where a value is out of range.
+
+    Args:
+        table: unique_id, y, expected, score, kind; sorted by series and time.
+        policy: What is worth an alert.
+    """
+    y, expected, score = (table[name].to_numpy() for name in ("y", "expected", "score"))
+    kind = table["kind"].to_numpy(dtype=object)
+    off = y - expected
+    size, usual = np.abs(off), np.abs(expected)
+    up = off >= 0
+    least = np.where(up, policy.least_above, policy.least_below)
+    share = np.where(up, policy.share_above, policy.share_below)
+    wanted = (size >= least) & (size >= share * usual) & (kind != "return")
+    if policy.direction != "both":
+        either = np.isin(kind, ("noise", "flat"))  # neither up nor down
+        wanted &= either | (up == (policy.direction == "up"))
+    found = np.where(wanted & ~np.isnan(score), score, 0.0)
+    found[(y < policy.lowest) | (y > policy.highest)] = np.inf
+    if policy.persistence > 1:
+        found = _lasting(found, pd.factorize(table["unique_id"])[0], policy.persistence)
+    return found
+
+
+def _lasting(score: Floats, series: npt.NDArray[np.intp], steps: int) -> Floats:
+    """The least of the last `steps` scores of the same series."""
+    found = score.copy()
+    for back in range(1, steps):
+        earlier = np.zeros_like(score)
+        earlier[back:] = np.where(series[back:] == series[:-back], score[:-back], 0.0)
+        found = np.minimum(found, earlier)
+    return found
+
+
+def thresholds(score: Floats, where: Grid, *, alerts_per_week: float) -> Floats:
+    """The threshold of each row, from the weeks before its own.
+
+    Args:
+        score: As `allowed` gives them, shape (n_rows,).
+        where: Where each row stands.
+        alerts_per_week: Alerts that are wanted in a week over all series together.
+
+    Returns:
+        Shape (n_rows,).
+    """
+    each, begun = _peaks(score, where)
+    week = where.step // where.per_week
+    lived = np.bincount(week, minlength=int(week.max(initial=0)) + 1) / where.per_week  # weeks of series
+    alone, shared = np.empty(len(lived)), np.empty((len(lived), _SHARED))
+    for one in range(len(lived)):
+        then = begun // where.per_week
+        old = (then < one) & (then >= _YOUNG_WEEKS)
+        past = _Past(peaks=each[old], weeks=max(one - _YOUNG_WEEKS, 0), n_series=max(lived[one], 1.0))
+        storms_once = _Past(peaks=_together(each[old], begun[old]), weeks=past.weeks, n_series=past.n_series)
+        alone[one] = _reached(storms_once, np.array([alerts_per_week]))[0]
+        ranks = _reached(past, alerts_per_week / 2 * np.arange(1, _SHARED + 1))
+        shared[one] = np.maximum(ranks, EDGE)
+    rank = _rank(score, where)
+    level = np.where(rank < 2, alone[week], shared[week, np.minimum(rank, _SHARED - 1)])
+    return _stepped(score, where, level, alone[week])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Past:
+    """Peaks of some weeks of some series."""
+
+    peaks: Floats
+    weeks: int
+    n_series: float
+
+
+def _reached(past: _Past, rates: Floats) -> Floats:
+    """The scores that peaks reach so many times a week, shape of `rates`."""
+    rising = np.sort(past.peaks)
+    candidates = np.union1d(rising, np.linspace(_BASE, 6.0, 521))
+    seen = len(rising) - np.searchsorted(rising, candidates, side="left")
+    prior = past.n_series * _PRIOR_RATE * np.exp(-_PRIOR_FALL * (candidates - _PRIOR_AT))
+    share = max(1 - past.weeks / _PRIOR_WEEKS, 0.0)
+    a_week = (seen + share * prior) / (past.weeks + share)
+    places = np.searchsorted(-a_week, -rates, side="left")
+    return candidates[np.minimum(places, len(candidates) - 1)]
+
+
+def _peaks(score: Floats, where: Grid) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """The highest score of each run, and the step in which the run started."""
+    rows = np.flatnonzero((score > _BASE) & np.isfinite(score))
+    if not len(rows):
+        return np.empty(0), np.empty(0, dtype=np.int64)
+    new = np.ones(len(rows), dtype=np.bool_)
+    new[1:] = (np.diff(where.series[rows]) != 0) | (np.diff(rows) > _GAP)
+    starts = np.flatnonzero(new)
+    return np.maximum.reduceat(score[rows], starts), where.step[rows[starts]]
+
+
+def _together(peaks: Floats, begun: npt.NDArray[np.int64]) -> Floats:
+    """The highest of the peaks that began in the same step: a storm counts once."""
+    steps, which = np.unique(begun, return_inverse=True)
+    found = np.zeros(len(steps))
+    np.maximum.at(found, which, peaks)
+    return found
+
+
+def _rank(score: Floats, where: Grid) -> npt.NDArray[np.int64]:
+    """Place of a row among the rows of its step, 0 for the strongest."""
+    order = np.lexsort((-score, where.step))
+    steps = where.step[order]
+    first = np.r_[True, steps[1:] != steps[:-1]]
+    since = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = since
+    return rank
+
+
+def _stepped(score: Floats, where: Grid, level: Floats, alone: Floats) -> Floats:
+    """The step-up: where the j-th strongest of a step reaches its level, all stronger ones do."""
+    reached = np.where(score > level, level, np.inf)
+    lowest = np.full(int(where.step.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(lowest, where.step, reached)
+    return np.minimum(alone, lowest[where.step])
