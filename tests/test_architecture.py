@@ -20,13 +20,13 @@ LEVELS = (
     {"errors"},
     {"moment", "disk"},
     {"frame", "promql", "measure", "civil", "spec", "yaml_file"},
-    {"limit", "mask"},
-    {"catalogue", "catalogue_file", "settings", "incidents_file", "issued"},
+    {"limit", "mask", "watch", "change"},
+    {"catalogue", "catalogue_file", "settings", "incidents_file", "verdicts_file", "issued"},
     {"source", "model"},
     {"question", "sink"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
-    {"cli_catalogue", "cli_ledger", "cli_world"},
+    {"cli_anomalies", "cli_catalogue", "cli_ledger", "cli_world"},
     {"cli"},
     {"__main__"},
 )
@@ -36,6 +36,8 @@ NEIGHBOURS = {
     ("catalogue_file", "catalogue"),
     ("incidents_file", "catalogue"),
     ("incidents_file", "settings"),
+    ("verdicts_file", "catalogue"),
+    ("verdicts_file", "settings"),
     ("weekly", "notebook"),
 }
 

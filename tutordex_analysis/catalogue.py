@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
@@ -24,6 +24,7 @@ from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
 from tutordex_analysis.moment import Span, duration, duration_text
 from tutordex_analysis.spec import Duration, Spec
+from tutordex_analysis.watch import Watch
 
 COUNTED = (  # nouns of things that are counted
     *("posts", "assignments", "jobs", "requests", "messages", "operations", "attempts", "failures", "errors", "events"),
@@ -132,11 +133,26 @@ class Signal(Spec):
     upper: float | None = None
     seasons: tuple[Duration, ...] = ("1d", "7d")
     bad: Literal["up", "down", "both", "none"] = "none"
+    watch: Watch | None = Field(
+        default_factory=Watch, description="Which unusual values are worth an alert; null: it is not watched"
+    )
+    marks: Literal["deploy", "restart"] | None = Field(
+        None, description="A new value of its label is a deploy; its value, a start in unix_seconds, a restart"
+    )
     follows_work: Literal["level", "growth"] | None = Field(
         None, description="Twice the work is twice its level (busy), or twice its growth a day (a disk)"
     )
     forecast: bool = Field(False, description="publish hands its forecast back as metrics; one with a limit always is")
     replaces: dict[str, str] = Field({}, description="Query text of today → digest of the one it took the place of")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bad_side(cls, data: Any) -> Any:  # noqa: ANN401 - what a file may hold
+        """Without a direction of its own a signal is watched on its bad side."""
+        given = data.get("watch", {}) if isinstance(data, dict) else None
+        if isinstance(given, dict) and "direction" not in given and data.get("bad") in ("up", "down"):
+            return data | {"watch": given | {"direction": data["bad"]}}
+        return data
 
     @model_validator(mode="after")
     def _made_of(self) -> Signal:
@@ -157,6 +173,8 @@ class Signal(Spec):
             raise CatalogueError(f"lower ({self.lower:g}) must be less than upper ({self.upper:g})")
         if self.kind == "ratio" and self.unit != "ratio":
             raise CatalogueError(f"the unit of a ratio is ratio, not {self.unit}")
+        if self.marks is not None and (self.kind != "gauge" or (self.marks == "deploy") != (len(self.by) == 1)):
+            raise CatalogueError("marks is for a gauge: deploy with one label in by:, its version; restart without by:")
         self._asks_promql()
         return self
 
@@ -225,6 +243,7 @@ class Catalogue:
         limits: By name.
         queues: By name.
         alerts: By name; while one fires, the numbers of its signals are not normal.
+        flow: Areas in the order in which work passes them, the most upstream first; several may be at one height.
         calendar: Civil time of the stack.
         inventory: Metric names that the stack exposes; empty where nobody said.
     """
@@ -233,6 +252,7 @@ class Catalogue:
     limits: Mapping[str, Limit] = field(default_factory=dict)
     queues: Mapping[str, Queue] = field(default_factory=dict)
     alerts: Mapping[str, Alert] = field(default_factory=dict)
+    flow: tuple[tuple[str, ...], ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
     inventory: frozenset[str] = frozenset()
 
@@ -249,6 +269,15 @@ class Catalogue:
     def limits_of(self, signal: str) -> tuple[Limit, ...]:
         """The limits of a signal."""
         return tuple(limit for limit in self.limits.values() if limit.signal == signal)
+
+    def height(self, area: str) -> int:
+        """How far downstream an area is: 0 the most upstream; one that `flow` does not name comes last."""
+        return next((i for i, areas in enumerate(self.flow) if area in areas), len(self.flow))
+
+    @property
+    def heights(self) -> dict[str, int]:
+        """`height` of every area that a signal lies in."""
+        return {signal.area: self.height(signal.area) for signal in self.signals.values()}
 
     def concerned(self, signals: Iterable[str], areas: Iterable[str]) -> tuple[str, ...]:
         """Names of the signals that are named or lie in one of the areas, sorted."""

@@ -21,7 +21,7 @@ from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
-_OTHERS = (INVENTORY, "incidents.yaml")  # files of the folder that hold no signals; see incidents_file
+_OTHERS = (INVENTORY, "incidents.yaml", "anomalies.yaml")  # no signals; see incidents_file and verdicts_file
 _NAMED = ("signals", "limits", "queues", "alerts")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
@@ -38,6 +38,9 @@ class _File(BaseModel):
     queues: dict[str, Queue | None] = Field({}, description="Queues by name; null removes a shipped one")
     alerts: dict[str, Alert | None] = Field(
         {}, description="Alerts that make numbers abnormal, by a name of yours; null removes a shipped one"
+    )
+    flow: tuple[tuple[str, ...], ...] | None = Field(
+        None, description="Areas in the order in which work passes them, most upstream first, several at one height"
     )
     calendar: Calendar | None = None
 
@@ -61,6 +64,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     limits: dict[str, Limit] = {}
     queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
+    flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
     for files, inventory in layers:
         _unique(files)
@@ -75,6 +79,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
                 _put(queues, name, queue)
             for name, alert in file.alerts.items():
                 _put(alerts, name, alert)
+            flow = file.flow if file.flow is not None else flow
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
         if limit.signal not in signals:
@@ -94,10 +99,32 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     limits = {name: limit for name, limit in limits.items() if limit.signal in signals}
     queues = {name: queue for name, queue in queues.items() if signals.keys() >= {*queue.signals.values()}}
     _concerned(layers[-1][0], signals)
+    _flowing(layers[-1][0], {signal.area for signal in signals.values()})
     inventory = frozenset[str]().union(*(names for _, names in layers))
     return Catalogue(
-        signals=signals, limits=limits, queues=queues, alerts=alerts, calendar=calendar, inventory=inventory
+        signals=signals,
+        limits=limits,
+        queues=queues,
+        alerts=alerts,
+        flow=flow,
+        calendar=calendar,
+        inventory=inventory,
     )
+
+
+def _flowing(files: Mapping[Path, tuple[_File, yaml.Node]], known: Collection[str]) -> None:
+    """Refuses a flow of these files through an area that is not there, or twice through the same."""
+    seen: set[str] = set()
+    for path, (file, root) in files.items():
+        for i, areas in enumerate(file.flow or ()):
+            for j, area in enumerate(areas):
+                if area in seen or area not in known:
+                    why = "is in flow twice" if area in seen else "is in flow, but no signal lies in it"
+                    raise CatalogueError(
+                        f"{path}:{line_of(root, ('flow', str(i), str(j)))}: the area {area!r} {why}; "
+                        f"there are {', '.join(sorted(known))}"
+                    )
+                seen.add(area)
 
 
 def _concerned(files: Mapping[Path, tuple[_File, yaml.Node]], signals: Mapping[str, Signal]) -> None:
