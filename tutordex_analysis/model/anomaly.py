@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError
-from tutordex_analysis.frame import Floats
+from tutordex_analysis.frame import Floats, series_ids
 from tutordex_analysis.model import budget
 from tutordex_analysis.model import calendar as holidays
 from tutordex_analysis.model.counts import is_count
 from tutordex_analysis.model.incidents import intervals
 from tutordex_analysis.model.panel import Panel, panels, seasons
 from tutordex_analysis.model.policy import Policy
-from tutordex_analysis.model.surprise import KINDS, Surprise
+from tutordex_analysis.model.surprise import CYCLE, KINDS, Surprise
 from tutordex_analysis.moment import Span
 
 _NO_POLICY = Policy()
+Scalar = TypeVar("Scalar", bound=np.generic)
 _BLOCK = 1024  # series in one pass
 _DAY = pd.Timedelta(days=1)
 
@@ -48,8 +50,16 @@ class Anomalies:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Clock:
-    """Where each instant stands in the seasons; shape (n,) each, -1 in `sunday` on all days but public holidays."""
+    """Where each instant stands; shape (n,) each.
 
+    Attributes:
+        t: Steps since 1970.
+        day: Phase of the short season.
+        week: Phase of the long season.
+        sunday: Phase that a Sunday has at that hour on a public holiday, else -1.
+    """
+
+    t: npt.NDArray[np.int64]
     day: npt.NDArray[np.int64]
     week: npt.NDArray[np.int64]
     sunday: npt.NDArray[np.int64]
@@ -64,19 +74,96 @@ def detect(
     calendar: str | None = None,
     tz: str = "UTC",
 ) -> Anomalies:
-    """Scores every value by what was known before it."""
+    """Scores every value by what was known before it.
+
+    Args:
+        frame: History in the frame contract.
+        season_lengths: Seasons in steps or as durations; the shortest and the longest are used.
+        policy: What is worth an alert; None lets everything outside the band through, without a budget.
+        causal: Always true; the argument says so.
+        calendar: Country code of public holidays, such as "SG": a usual day, a Sunday and a quiet day are all expected.
+        tz: Zone whose clock the seasons follow.
+
+    Raises:
+        FrameError: The frame breaks the contract, a value is infinite, or an option makes no sense.
+        NotEnoughData: There is no series, or none with two rows.
+    """
     if not causal:
         raise FrameError("detect is causal: a past score never changes; causal=False is not known")
-    wanted = policy or _NO_POLICY
-    tables = []
-    step = _DAY
-    for one in panels(frame):
+    tables, step = [], _DAY
+    for one in _side_by_side(panels(frame)):
         step = one.step
-        short, long = _two(seasons(season_lengths, one.step))
-        clock = clock_of(one.ds, short=short, long=long, step=one.step, calendar=calendar, tz=tz)
-        tables.append(_table(one, _scored(one.y, short, long, clock)))
-    table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
-    return judged(table, step, wanted)
+        short, long = _two(seasons(season_lengths, step))
+        clock = clock_of(one.ds, short=short, long=long, step=step, calendar=calendar, tz=tz)
+        tables.append(_table(one, *_scored(one, short, long, clock)))
+    table = tables[0] if len(tables) == 1 else _joined(tables, series_ids(frame))
+    return judged(table, step, policy or _NO_POLICY)
+
+
+def _joined(tables: Sequence[pd.DataFrame], order: Sequence[str]) -> pd.DataFrame:
+    """Tables of different series as one, series in their order."""
+    ids = pd.CategoricalDtype([*order])
+    parts = [one.assign(unique_id=one["unique_id"].astype(ids)) for one in tables]
+    return pd.concat(parts, ignore_index=True).sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rows:
+    """Series on one grid; before its first reading and after its last row a series is NaN.
+
+    Attributes:
+        ids: Names.
+        ds: Instants, shape (n,).
+        y: Shape (n_series, n).
+        first: First row of each series.
+        end: Row after the last of each series.
+        step: Distance of two instants.
+    """
+
+    ids: tuple[str, ...]
+    ds: pd.DatetimeIndex
+    y: Floats
+    first: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    step: pd.Timedelta
+
+
+def _side_by_side(parts: Sequence[Panel]) -> list[Rows]:
+    """Series that overlap in time in one group, so that one pass over the rows serves them all."""
+    groups: list[list[Panel]] = []
+    end = pd.Timestamp.min.tz_localize("UTC")
+    for one in sorted(parts, key=lambda one: one.ds[0]):
+        off_grid = bool(groups) and (one.ds[0] - groups[-1][0].ds[0]) % one.step != pd.Timedelta(0)
+        if not groups or one.ds[0] > end or off_grid:
+            groups.append([])
+            end = one.ds[-1]
+        groups[-1].append(one)
+        end = max(end, one.ds[-1])
+    return [_rows(one) for one in groups]
+
+
+def _rows(group: Sequence[Panel]) -> Rows:
+    start, step = group[0].ds[0], group[0].step
+    length = int((max(one.ds[-1] for one in group) - start) // step) + 1
+    first = [int((one.ds[0] - start) // step) for one in group for _ in one.ids]
+    end = [int((one.ds[-1] - start) // step) + 1 for one in group for _ in one.ids]
+    if len(group) == 1:
+        y = group[0].y
+    else:
+        y = np.full((len(first), length), np.nan)
+        row = 0
+        for one in group:
+            y[row : row + len(one.ids), first[row] : end[row]] = one.y
+            row += len(one.ids)
+    ids = tuple(name for one in group for name in one.ids)
+    return Rows(
+        ids=ids,
+        ds=pd.date_range(start, periods=length, freq=step),
+        y=y,
+        first=np.array(first),
+        end=np.array(end),
+        step=step,
+    )
 
 
 def judged(table: pd.DataFrame, step: pd.Timedelta, policy: Policy) -> Anomalies:
@@ -132,43 +219,60 @@ def clock_of(
             since_sunday = np.asarray(midnight.dayofweek, dtype=np.int64) + 1
             rest = (days - since_sunday) % (long // per_day) * per_day + in_day
             sunday[off] = rest[off]
-    return Clock(day=phase(short), week=phase(long), sunday=sunday)
+    return Clock(t=since, day=phase(short), week=phase(long), sunday=sunday)
 
 
-def _scored(y: Floats, short: int, long: int, clock: Clock) -> dict[str, npt.NDArray[np.generic]]:
-    """expected, lower, upper, score and kind, each of the shape of `y`."""
+def _scored(rows: Rows, short: int, long: int, clock: Clock) -> tuple[dict[str, Floats], npt.NDArray[np.int8]]:
+    """expected, lower, upper and score by name, and kind, each of the shape of `y`."""
+    y = rows.y
     found = {name: np.empty(y.shape) for name in ("expected", "lower", "upper", "score")}
     kind = np.empty(y.shape, dtype=np.int8)
-    for first in range(0, len(y), _BLOCK):
-        rows = slice(first, first + _BLOCK)
-        state = begun(y[rows], short=short, long=long)
-        for t in range(y.shape[1]):
-            judged = state.step(y[rows, t], day=int(clock.day[t]), week=int(clock.week[t]), sunday=int(clock.sunday[t]))
+    for start in range(0, len(y), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        state = begun(y[block], rows.first[block], short=short, long=long)
+        for i in range(y.shape[1]):
+            one = state.step(
+                y[block, i],
+                t=int(clock.t[i]),
+                day=int(clock.day[i]),
+                week=int(clock.week[i]),
+                sunday=int(clock.sunday[i]),
+            )
             for name, out in found.items():
-                out[rows, t] = getattr(judged, name)
-            kind[rows, t] = judged.kind
-    return {**found, "kind": kind}
+                out[block, i] = getattr(one, name)
+            kind[block, i] = one.kind
+    return found, kind
 
 
-def begun(y: Floats, *, short: int, long: int) -> Surprise:
+def begun(y: Floats, first: npt.NDArray[np.int64], *, short: int, long: int) -> Surprise:
     """A state that has seen nothing yet; whether a series counts events is told by its first season."""
-    first = Surprise(n=len(y), short=short, long=long, is_count=np.zeros(len(y), dtype=np.bool_))
-    first.is_count |= is_count(y[:, : first.cycle])
-    return first
+    season, counts, zeros = short or CYCLE, np.zeros(len(y), dtype=np.bool_), np.zeros(len(y), dtype=np.bool_)
+    for start in np.unique(first):
+        same = first == start
+        young = y[same, start : start + season]
+        zeros[same] = (np.nan_to_num(young) == 0).all(axis=1)
+        counts[same] = zeros[same] | is_count(young)
+    return Surprise(n=len(y), short=short, long=long, is_count=counts, undecided=zeros)
 
 
-def _table(panel: Panel, scored: dict[str, npt.NDArray[np.generic]]) -> pd.DataFrame:
-    n = len(panel.ds)
-    values = {name: one.reshape(-1) for name, one in scored.items() if name != "kind"}
+def _table(rows: Rows, scored: dict[str, Floats], kind: npt.NDArray[np.int8]) -> pd.DataFrame:
+    """One row a reading or gap, series by series, without what lies before a series' first and after its last row."""
+    n = len(rows.ds)
+    at = np.arange(n)
+    inside = ((at >= rows.first[:, None]) & (at < rows.end[:, None])).reshape(-1)
+    whole = bool(inside.all())
+
+    def flat(one: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+        return one.reshape(-1) if whole else one.reshape(-1)[inside]
+
+    codes = np.repeat(np.arange(len(rows.ids), dtype=np.int32), n)
     return pd.DataFrame(
         {
-            "unique_id": pd.Categorical.from_codes(
-                np.repeat(np.arange(len(panel.ids), dtype=np.int32), n), categories=list(panel.ids)
-            ),
-            "ds": panel.ds.take(np.tile(np.arange(n), len(panel.ids))),
-            "y": panel.y.reshape(-1),
-            **values,
-            "kind": pd.Categorical.from_codes(scored["kind"].reshape(-1), categories=list(KINDS)),
+            "unique_id": pd.Categorical.from_codes(flat(codes), dtype=pd.CategoricalDtype([*rows.ids])),
+            "ds": rows.ds.take(flat(np.tile(at, len(rows.ids)))),
+            "y": flat(rows.y),
+            **{name: flat(one) for name, one in scored.items()},
+            "kind": pd.Categorical.from_codes(flat(kind), dtype=pd.CategoricalDtype([*KINDS])),
         },
         copy=False,
     )

@@ -114,7 +114,7 @@ def thresholds(score: Floats, where: Grid, *, alerts_per_week: float) -> Floats:
         past = _Past(peaks=each[old], weeks=max(one - _YOUNG_WEEKS, 0), n_series=max(lived[one], 1.0))
         storms_once = _Past(peaks=_together(each[old], begun[old]), weeks=past.weeks, n_series=past.n_series)
         alone[one] = _reached(storms_once, np.array([alerts_per_week]))[0]
-        ranks = _reached(past, alerts_per_week / 2 * np.arange(1, _SHARED + 1))
+        ranks = _reached(past, alerts_per_week / 2 * np.arange(1.0, _SHARED + 1))
         shared[one] = np.maximum(ranks, EDGE)
     rank = _rank(score, where)
     level = np.where(rank < 2, alone[week], shared[week, np.minimum(rank, _SHARED - 1)])
@@ -177,4 +177,5 @@ def _stepped(score: Floats, where: Grid, level: Floats, alone: Floats) -> Floats
     reached = np.where(score > level, level, np.inf)
     lowest = np.full(int(where.step.max(initial=-1)) + 1, np.inf)
     np.minimum.at(lowest, where.step, reached)
-    return np.minimum(alone, lowest[where.step])
+    found: Floats = np.minimum(alone, lowest[where.step])
+    return found

@@ -58,12 +58,20 @@ def pace(half_life: float) -> float:
 
 @dataclass(kw_only=True)
 class Expectation:
-    """State of `n` series; `short` and `long` are seasons in steps, 0 for none."""
+    """State of `n` series.
+
+    Attributes:
+        short: A season in steps, 0 for none.
+        long: A longer one, 0 for none.
+        cycle: Steps that half-lives are told in.
+        least: The scales are never below this, shape (n,).
+    """
 
     n: int
     short: int
     long: int
     cycle: int
+    least: Floats
     level: Floats = field(init=False)
     seen: Floats = field(init=False)
     last: Floats = field(init=False)
@@ -111,6 +119,7 @@ class Expectation:
         lasting = np.clip(self.carried / (self.carrying + _TINY**2), 0, 1) * self.last
         error = off_base - lasting
         floor = _FLOOR * self.spread + _GRAIN * np.maximum(np.abs(self.level), np.abs(value)) + _TINY
+        floor = np.maximum(floor, self.least)
         base_scale, error_scale = np.maximum(self.base_scale, floor), np.maximum(self.error_scale, floor)
         found = Step(
             known=known,
@@ -127,6 +136,10 @@ class Expectation:
         np.copyto(self.last, self.last * _FADE, where=~known)
         self.seen += known
         return found
+
+    def measured(self, which: Bools) -> None:
+        """Some series, which were zero so far, are measured from now on and not counted."""
+        self.level[which] = self.least[which] = 0.0
 
     def _shapes(self, day: int, week: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """No shape; that of the day; of day and week; last week's; and which of them may speak."""

@@ -23,10 +23,18 @@ _LEAST = 0.25  # least usual value, in scales
 
 @dataclass(kw_only=True)
 class Record:
-    """The largest value of late, fading with `half_life` steps; a value counts from `lag` steps after it on."""
+    """The largest value of late, fading with `half_life` steps; a value counts from `lag` steps after it on.
+
+    Attributes:
+        n: Series.
+        half_life: Steps.
+        least: The edge is never below this, shape (n,).
+        lag: Steps.
+    """
 
     n: int
     half_life: float
+    least: Floats
     lag: int = 0
     best: Floats = field(init=False)
     usual: Floats = field(init=False)
@@ -40,7 +48,7 @@ class Record:
     @property
     def edge(self) -> Floats:
         """What the statistic may be before it is stranger than anything of late."""
-        return self.best + _SHARE * np.maximum(self.usual, _LEAST)
+        return np.maximum(self.best + _SHARE * np.maximum(self.usual, _LEAST), self.least)
 
     def ratio(self, value: Floats, t: int) -> Floats:
         """`value` over the edge, 0 where it is NaN or too little was seen; then remembers it."""
@@ -96,4 +104,5 @@ class Run:
         edge = self.least + self.longest
         over = np.maximum(self.length - edge - self.hold, 0.0)
         ratio = self.length / (edge + 2 * over)
-        return np.where(ratio > 1, 1 + 0.5 * np.log2(np.maximum(ratio, 1.0)), ratio)
+        found: Floats = np.where(ratio > 1, 1 + 0.5 * np.log2(np.maximum(ratio, 1.0)), ratio)
+        return found

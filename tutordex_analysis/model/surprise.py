@@ -26,7 +26,7 @@ from tutordex_analysis.model.record import Record, Run
 KINDS: Final = ("", "spike", "dip", "level", "noise", "flat", "silence", "missing", "return")
 CODE: Final = {kind: np.int8(i) for i, kind in enumerate(KINDS)}
 
-_CYCLE = 24  # steps that stand for a season where there is none
+CYCLE = 24  # steps that stand for a season where there is none
 _MEMORY = 14.0  # cycles: half-life of records
 _USED_TO = 1.0  # cycles: half-life of getting used to what was just seen
 _LONG = 0.8  # weight of what is seen over a quarter of a day, since its records vary more
@@ -34,9 +34,12 @@ _YOUNG = 10  # readings before there is a scale to measure with
 _LONGEST_Z, _LARGEST_ERROR = 1e6, 30.0  # of one step in a mean: what is beyond says the same
 _FLAT, _SILENT, _MISSING = 6.0, 4.6, 3.0  # least run: steps; expected events (chance of 1 in 100); steps
 _MOVES = 0.8  # share of the steps that change the value, below which standing still says nothing
+_PRESENT = 0.95  # share of the steps with a reading, below which a gap says nothing
 _HOLD = 12.0  # steps, or an eighth of a cycle, after which a run is the new normal
 _GONE = 2.0  # cycles without a reading after which a series has ended
 _OFFSET = 0.375  # of Anscombe's transform
+_UNIT = 0.8  # mean absolute deviation of a stabilised count, were it chance alone
+_CHANCE = 3.0  # of these that chance may bring at any time
 
 
 def stabilised(y: Floats) -> Floats:
@@ -111,47 +114,53 @@ class Surprise:
         short: The short season in steps, 0 for none.
         long: The long season in steps, 0 for none.
         is_count: Series of whole events, shape (n,).
-        t: Rows of time so far.
+        undecided: Counts that have been nothing but zero, shape (n,).
     """
 
     n: int
     short: int
     long: int
     is_count: Bools
-    t: int = 0
+    undecided: Bools
 
     def __post_init__(self) -> None:
-        cycle = self.short or _CYCLE
+        cycle = self.short or CYCLE
         hour, quarter, memory = max(cycle // 24, 2), max(cycle // 4, 2), _MEMORY * cycle
         hold = max(_HOLD, cycle / 8)
         self.cycle = cycle
-        self.expectation = Expectation(n=self.n, short=self.short, long=self.long, cycle=cycle)
+        least = np.where(self.is_count, _UNIT, 0.0)
+        self.expectation = Expectation(n=self.n, short=self.short, long=self.long, cycle=cycle, least=least)
         self.hour, self.quarter = Mean(n=self.n, width=hour), Mean(n=self.n, width=quarter)
         self.errors = Mean(n=self.n, width=quarter)
-        self.error_record = Record(n=self.n, half_life=memory)
-        self.hour_record = Record(n=self.n, half_life=memory, lag=max(hour // 2, 1))
-        self.quarter_record = Record(n=self.n, half_life=memory, lag=max(quarter // 2, 1))
-        self.noise_record = Record(n=self.n, half_life=memory, lag=max(quarter // 2, 1))
+        chance = np.where(self.is_count, _CHANCE, 0.0)
+        self.error_record = Record(n=self.n, half_life=memory, least=chance)
+        self.hour_record = Record(n=self.n, half_life=memory, least=chance / np.sqrt(hour), lag=max(hour // 2, 1))
+        self.quarter_record, self.noise_record = (
+            Record(n=self.n, half_life=memory, least=chance / np.sqrt(quarter), lag=max(quarter // 2, 1))
+            for _ in range(2)
+        )
         self.flat = Run(n=self.n, half_life=memory, least=_FLAT, hold=hold)
         self.silence = Run(n=self.n, half_life=memory, least=_SILENT, hold=np.inf)
         self.missing = Run(n=self.n, half_life=memory, least=_MISSING, hold=np.inf)
         self.before = np.full(self.n, np.nan)
-        self.moves = np.zeros(self.n)
+        self.moves, self.present = np.zeros(self.n), np.zeros(self.n)
         self.used_to = np.zeros(self.n)
 
-    def step(self, y: Floats, *, day: int, week: int, sunday: int = -1) -> Judged:
+    def step(self, y: Floats, *, t: int, day: int, week: int, sunday: int = -1) -> Judged:
         """Judges one row of time by what was before it, and learns from it.
 
         Args:
             y: Values in the series' unit, shape (n,), NaN where there is none.
+            t: Number of the row, one more each time.
             day: Phase of the short season.
             week: Phase of the long season.
             sunday: On a public holiday the phase that a Sunday has at that hour, else -1.
         """
+        self._decide(y)
         x = np.where(self.is_count, stabilised(y), y)
         low = self._quiet(day, week) if sunday >= 0 else None
         found = self.expectation.step(x, day, week, sunday=sunday, low=low)
-        known, t = found.known & (self.expectation.seen > _YOUNG), self.t
+        known = found.known & (self.expectation.seen > _YOUNG)
         wild = np.abs(found.error) / found.error_scale
         edge = self.error_record.edge
         z = np.clip(found.off_base / found.base_scale, -_LONGEST_Z, _LONGEST_Z)
@@ -173,8 +182,18 @@ class Surprise:
         np.copyto(self.used_to, np.maximum(self.used_to * (1 - pace(_USED_TO * self.cycle)), ratio), where=known)
         ready = found.known & (self.expectation.seen > self.cycle)
         away = self._missing(found.known)
-        self.t += 1
         return self._judged(y, found, edge * tired * found.error_scale, score, strangest, ready, away)
+
+    def _decide(self, y: Floats) -> None:
+        """A series of nothing but zeros counts events until its first other value says what it is."""
+        first = self.undecided & (np.nan_to_num(y) != 0)
+        if first.any():
+            other = first & ((y < 0) | (y != np.floor(y)))
+            self.is_count &= ~other
+            self.expectation.measured(other)
+            for record in (self.error_record, self.hour_record, self.quarter_record, self.noise_record):
+                record.least[other] = 0.0
+            self.undecided &= ~first
 
     def _quiet(self, day: int, week: int) -> Floats:
         """The least that is expected of a holiday; NaN but for counts, since shares of other values mean nothing."""
@@ -200,8 +219,12 @@ class Surprise:
     def _missing(self, known: Bools) -> Bools:
         everywhere = np.ones(self.n, dtype=np.bool_)
         ratio = self.missing.ratio(~known, 1.0, everywhere)
-        young = self.expectation.seen <= self.cycle
-        return (ratio > 1) & ~known & ~young & (self.missing.length <= _GONE * self.cycle)
+        born, gap = self.expectation.seen > 0, self.missing.length
+        learns = born & (gap <= _MISSING)
+        rate = np.maximum(pace(_MEMORY * self.cycle), 1 / np.maximum(self.expectation.seen, 1.0))
+        np.copyto(self.present, self.present + rate * (known * 1.0 - self.present), where=learns)
+        steady = (self.present > _PRESENT) & (self.expectation.seen > self.cycle)
+        return (ratio > 1) & ~known & steady & (gap <= _GONE * self.cycle)
 
     def _judged(
         self,
