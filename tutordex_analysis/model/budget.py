@@ -1,9 +1,9 @@
 """From scores to alerts: what the policy lets through, and the threshold that an alert budget allows.
 
 The threshold of a week follows from the weeks before it: as many peaks of the past have reached it as the budget
-allows, over all series together. Where more than two series are unusual in the same step, the j-th strongest needs only
-what j/2 times the budget would allow: the step-up of Benjamini and Hochberg over the series of one step, at half the
-level that the budget sets.
+allows, over all series together; a storm, in which many series peak, counts once. Where more than two series are
+unusual in the same step, the j-th strongest needs only what j/2 times the budget would allow: the step-up of Benjamini
+and Hochberg over the series of one step, at half the level that the budget sets.
 
 References:
     Benjamini & Hochberg (1995), J. R. Statist. Soc. B 57(1), 289-300.
@@ -24,6 +24,9 @@ EDGE = 1.0  # score of the band's edge, the threshold where there is no budget
 _BASE = 0.8  # score from which a peak is remembered
 _GAP = 2  # steps between two runs of one peak
 _WEEK = pd.Timedelta(days=7)
+_STORM, _STORM_GAP = 4, 3  # so many peaks, begun at most so many steps apart, are one alert
+_LEVELS = 400  # scores that are tried
+_HIGHEST = 6.0  # threshold that is looked for where there was no peak
 _SHARED = 20  # series of one step, beyond which the step-up asks for no less
 _YOUNG_WEEKS = 2  # at the start, in which records are still being set, that say nothing of later weeks
 _PRIOR_WEEKS = 4.0  # of peaks, until which what is usual of other series has a say
@@ -69,7 +72,7 @@ def allowed(table: pd.DataFrame, policy: Policy) -> Floats:
     kind = table["kind"].to_numpy(dtype=object)
     off = y - expected
     size, usual = np.abs(off), np.abs(expected)
-    up = off >= 0
+    up = (off >= 0) & (kind != "silence")
     least = np.where(up, policy.least_above, policy.least_below)
     share = np.where(up, policy.share_above, policy.share_below)
     wanted = (size >= least) & (size >= share * usual) & (kind != "return")
@@ -111,11 +114,9 @@ def thresholds(score: Floats, where: Grid, *, alerts_per_week: float) -> Floats:
     for one in range(len(lived)):
         then = begun // where.per_week
         old = (then < one) & (then >= _YOUNG_WEEKS)
-        past = _Past(peaks=each[old], weeks=max(one - _YOUNG_WEEKS, 0), n_series=max(lived[one], 1.0))
-        storms_once = _Past(peaks=_together(each[old], begun[old]), weeks=past.weeks, n_series=past.n_series)
-        alone[one] = _reached(storms_once, np.array([alerts_per_week]))[0]
-        ranks = _reached(past, alerts_per_week / 2 * np.arange(1.0, _SHARED + 1))
-        shared[one] = np.maximum(ranks, EDGE)
+        past = _Past(peaks=each[old], begun=begun[old], weeks=max(one - _YOUNG_WEEKS, 0), n_series=max(lived[one], 1.0))
+        alone[one] = past.reached(alerts_per_week, storms_once=True)
+        shared[one] = [max(past.reached(alerts_per_week * j / 2), EDGE) for j in range(1, _SHARED + 1)]
     rank = _rank(score, where)
     level = np.where(rank < 2, alone[week], shared[week, np.minimum(rank, _SHARED - 1)])
     return _stepped(score, where, level, alone[week])
@@ -123,23 +124,36 @@ def thresholds(score: Floats, where: Grid, *, alerts_per_week: float) -> Floats:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Past:
-    """Peaks of some weeks of some series."""
+    """Peaks of some weeks of some series, and the steps in which they began."""
 
     peaks: Floats
+    begun: npt.NDArray[np.int64]
     weeks: int
     n_series: float
 
+    def reached(self, rate: float, *, storms_once: bool = False) -> float:
+        """The lowest score that no more than `rate` alerts a week have reached."""
+        highest = max(float(self.peaks.max(initial=0.0)) * 1.01, _HIGHEST)
+        levels = np.geomspace(_BASE, highest, _LEVELS)
+        return next(
+            float(one) for one in levels if self._a_week(one, storms_once=storms_once) <= rate or one == highest
+        )
 
-def _reached(past: _Past, rates: Floats) -> Floats:
-    """The scores that peaks reach so many times a week, shape of `rates`."""
-    rising = np.sort(past.peaks)
-    candidates = np.union1d(rising, np.linspace(_BASE, 6.0, 521))
-    seen = len(rising) - np.searchsorted(rising, candidates, side="left")
-    prior = past.n_series * _PRIOR_RATE * np.exp(-_PRIOR_FALL * (candidates - _PRIOR_AT))
-    share = max(1 - past.weeks / _PRIOR_WEEKS, 0.0)
-    a_week = (seen + share * prior) / (past.weeks + share)
-    places = np.searchsorted(-a_week, -rates, side="left")
-    return candidates[np.minimum(places, len(candidates) - 1)]
+    def _a_week(self, level: float, *, storms_once: bool) -> float:
+        over = np.sort(self.begun[self.peaks > level])
+        alerts = _alerts(over) if storms_once else len(over)
+        prior = self.n_series * _PRIOR_RATE * float(np.exp(-_PRIOR_FALL * (level - _PRIOR_AT)))
+        share = max(1 - self.weeks / _PRIOR_WEEKS, 0.0)
+        return (alerts + share * prior) / (self.weeks + share)
+
+
+def _alerts(begun: npt.NDArray[np.int64]) -> int:
+    """How many alerts these peaks are: many that begin close together are one storm."""
+    if not len(begun):
+        return 0
+    starts = np.flatnonzero(np.r_[True, np.diff(begun) > _STORM_GAP])
+    members = np.diff(np.r_[starts, len(begun)])
+    return int(np.where(members >= _STORM, 1, members).sum())
 
 
 def _peaks(score: Floats, where: Grid) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -151,14 +165,6 @@ def _peaks(score: Floats, where: Grid) -> tuple[Floats, npt.NDArray[np.int64]]:
     new[1:] = (np.diff(where.series[rows]) != 0) | (np.diff(rows) > _GAP)
     starts = np.flatnonzero(new)
     return np.maximum.reduceat(score[rows], starts), where.step[rows[starts]]
-
-
-def _together(peaks: Floats, begun: npt.NDArray[np.int64]) -> Floats:
-    """The highest of the peaks that began in the same step: a storm counts once."""
-    steps, which = np.unique(begun, return_inverse=True)
-    found = np.zeros(len(steps))
-    np.maximum.at(found, which, peaks)
-    return found
 
 
 def _rank(score: Floats, where: Grid) -> npt.NDArray[np.int64]:

@@ -36,7 +36,7 @@ _FLAT, _SILENT, _MISSING = 6.0, 4.6, 3.0  # least run: steps; expected events (c
 _MOVES = 0.8  # share of the steps that change the value, below which standing still says nothing
 _PRESENT = 0.95  # share of the steps with a reading, below which a gap says nothing
 _HOLD = 12.0  # steps, or an eighth of a cycle, after which a run is the new normal
-_GONE = 2.0  # cycles without a reading after which a series has ended
+_GONE = 2.0  # cycles without a reading, or without an event, after which that is how it is
 _OFFSET = 0.375  # of Anscombe's transform
 _UNIT = 0.8  # mean absolute deviation of a stabilised count, were it chance alone
 _CHANCE = 3.0  # of these that chance may bring at any time
@@ -143,7 +143,7 @@ class Surprise:
         self.silence = Run(n=self.n, half_life=memory, least=_SILENT, hold=np.inf)
         self.missing = Run(n=self.n, half_life=memory, least=_MISSING, hold=np.inf)
         self.before = np.full(self.n, np.nan)
-        self.moves, self.present = np.zeros(self.n), np.zeros(self.n)
+        self.moves, self.present, self.quiet = np.zeros(self.n), np.zeros(self.n), np.zeros(self.n)
         self.used_to = np.zeros(self.n)
 
     def step(self, y: Floats, *, t: int, day: int, week: int, sunday: int = -1) -> Judged:
@@ -213,8 +213,11 @@ class Surprise:
     def _silence(self, y: Floats, found: Step, *, quiet: bool) -> Floats:
         """Expected events of a run of zeros, beside the quietest run of late."""
         events = np.maximum(counted(found.usual), 0.0) * (HOLIDAY if quiet else 1.0)
-        ratio = self.silence.ratio(y == 0, np.where(self.is_count, events, 0.0), found.known)
-        return np.where(self.is_count & (self.expectation.seen > self.cycle), ratio, 0.0)
+        zero = y == 0
+        ratio = self.silence.ratio(zero, np.where(self.is_count, events, 0.0), found.known)
+        self.quiet = np.where(zero, self.quiet + 1, np.where(found.known, 0.0, self.quiet))
+        told = self.is_count & (self.expectation.seen > self.cycle) & (self.quiet <= _GONE * self.cycle)
+        return np.where(told, ratio, 0.0)
 
     def _missing(self, known: Bools) -> Bools:
         everywhere = np.ones(self.n, dtype=np.bool_)
@@ -237,7 +240,9 @@ class Surprise:
         away: Bools,
     ) -> Judged:
         expected, lower, upper = found.expected, found.expected - half, found.expected + half
-        expected, lower, upper = (np.where(self.is_count, counted(one), one) for one in (expected, lower, upper))
+        expected, lower, upper = (
+            np.where(self.is_count, np.maximum(counted(one), 0.0), one) for one in (expected, lower, upper)
+        )
         over = (score > 1) & ready
         inward = expected + (y - expected) / np.maximum(score, 1.0)
         upper = np.where(over & (y > expected), np.minimum(upper, inward), upper)
