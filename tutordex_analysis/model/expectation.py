@@ -56,6 +56,9 @@ def pace(half_life: float) -> float:
     return float(1 - 0.5 ** (1 / half_life))
 
 
+_DAY_PACE, _WEEK_PACE = pace(_DAY_SHAPE), pace(_WEEK_SHAPE)
+
+
 @dataclass(kw_only=True)
 class Expectation:
     """State of `n` series.
@@ -91,6 +94,7 @@ class Expectation:
         for name in ("seen", "last", "base_scale", "error_scale", "spread", "carried", "carrying", "level"):
             setattr(self, name, np.zeros(self.n))
         self.failures = np.zeros((4, self.n))
+        self.level_pace, self.scale_pace = pace(_LEVEL * self.cycle), pace(_SCALE * self.cycle)
         self.day, self.day_seen = np.zeros((max(self.short, 1), self.n)), np.zeros((max(self.short, 1), self.n))
         weeks = (max(self.long, 1), self.n)
         self.week, self.week_seen, self.last_week = np.zeros(weeks), np.zeros(weeks), np.zeros(weeks)
@@ -171,7 +175,7 @@ class Expectation:
         base_limit = limit * found.base_scale
         off = np.clip(found.off_base, -base_limit, base_limit)
         error = np.clip(found.error, -limit * found.error_scale, limit * found.error_scale)
-        slow = np.where(known, np.maximum(pace(_SCALE * self.cycle), first), 0.0)
+        slow = np.where(known, np.maximum(self.scale_pace, first), 0.0)
         self.base_scale += slow * (np.abs(off) - self.base_scale)
         self.error_scale += slow * (np.abs(error) - self.error_scale)
         self.carried += slow * (self.last * off - self.carried)
@@ -182,14 +186,14 @@ class Expectation:
         learnt = self.failures + slow * (failed - self.failures)
         spare = np.stack([learnt[0], self.failures[0], self.failures[0], self.failures[1]])
         self.failures = np.where(there, learnt, np.where(known, spare, self.failures))
-        self.level += np.where(known, np.maximum(pace(_LEVEL * self.cycle), first), 0.0) * off
+        self.level += np.where(known, np.maximum(self.level_pace, first), 0.0) * off
         wide = 1.6 * base_limit
         if self.short:
-            step = np.where(known, np.maximum(pace(_DAY_SHAPE), 1 / (self.day_seen[day] + 1)), 0.0)
+            step = np.where(known, np.maximum(_DAY_PACE, 1 / (self.day_seen[day] + 1)), 0.0)
             self.day[day] += step * np.clip(deviation - self.day[day], -wide, wide)
             self.day_seen[day] += known
         if self.long:
-            step = np.where(known, np.maximum(pace(_WEEK_SHAPE), 1 / (self.week_seen[week] + 1)), 0.0)
+            step = np.where(known, np.maximum(_WEEK_PACE, 1 / (self.week_seen[week] + 1)), 0.0)
             rest = deviation - self.day[day] if self.short else deviation
             self.week[week] += step * np.clip(rest - self.week[week], -wide, wide)
             self.week_seen[week] += known

@@ -22,87 +22,88 @@ _LEAST = 0.25  # least usual value, in scales
 
 
 @dataclass(kw_only=True)
-class Record:
-    """The largest value of late, fading with `half_life` steps; a value counts from `lag` steps after it on.
+class Records:
+    """For each of some statistics the largest value of late, fading with `half_life` steps.
+
+    Attributes:
+        half_life: Steps.
+        least: The edges are never below this, shape (n_statistics, n_series).
+        lags: Steps after which a value counts, one a statistic.
+    """
+
+    half_life: float
+    least: Floats
+    lags: tuple[int, ...]
+    best: Floats = field(init=False)
+    usual: Floats = field(init=False)
+    seen: Floats = field(init=False)
+    waiting: list[Floats] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.best, self.usual, self.seen = (np.zeros(self.least.shape) for _ in range(3))
+        self.waiting = [np.full((lag, self.least.shape[1]), np.nan) for lag in self.lags]
+        self.pace = pace(self.half_life)
+        self.patience = _FIRST + np.array(self.lags, dtype=np.float64)[:, None]
+
+    @property
+    def edge(self) -> Floats:
+        """What the statistics may be before they are stranger than anything of late."""
+        return np.maximum(self.best + _SHARE * np.maximum(self.usual, _LEAST), self.least)
+
+    def ratio(self, values: Floats, edge: Floats, t: int) -> Floats:
+        """Values over the edge, 0 where one is NaN or too little was seen; then remembers them."""
+        known = ~np.isnan(values)
+        value = np.where(known, values, 0.0)
+        found: Floats = np.where(known & (self.seen > self.patience), value / edge, 0.0)
+        due = values.copy()
+        for row, waiting in enumerate(self.waiting):
+            if len(waiting):
+                place = t % len(waiting)
+                due[row] = waiting[place]
+                waiting[place] = values[row]
+        capped = np.where(self.seen > _FIRST, np.minimum(due, _CAP * edge), due)
+        np.copyto(self.best, np.fmax(self.best * (1 - self.pace), capped), where=~np.isnan(due))
+        np.copyto(self.usual, 2 * value, where=known & (self.seen == 0))
+        share = np.maximum(self.pace, 1 / (self.seen + 2)) * _STEP * ((value > self.usual) - (1 - _USUAL))
+        np.copyto(self.usual, np.maximum(self.usual * (1 + share), 1e-300), where=known)
+        self.seen += known
+        return found
+
+
+@dataclass(kw_only=True)
+class Runs:
+    """Runs of some states (the same value, zeros, no reading): the present ones beside the longest of late.
 
     Attributes:
         n: Series.
         half_life: Steps.
-        least: The edge is never below this, shape (n,).
-        lag: Steps.
+        least: Least length that says something, shape (n_states, 1).
+        hold: Length beyond the edge after which a run is the new normal, shape (n_states, 1).
     """
 
     n: int
     half_life: float
     least: Floats
-    lag: int = 0
-    best: Floats = field(init=False)
-    usual: Floats = field(init=False)
-    seen: Floats = field(init=False)
-    waiting: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.best, self.usual, self.seen = np.zeros(self.n), np.zeros(self.n), np.zeros(self.n)
-        self.waiting = np.full((max(self.lag, 1), self.n), np.nan)
-
-    @property
-    def edge(self) -> Floats:
-        """What the statistic may be before it is stranger than anything of late."""
-        return np.maximum(self.best + _SHARE * np.maximum(self.usual, _LEAST), self.least)
-
-    def ratio(self, value: Floats, t: int) -> Floats:
-        """`value` over the edge, 0 where it is NaN or too little was seen; then remembers it."""
-        known, edge = ~np.isnan(value), self.edge
-        value = np.where(known, value, 0.0)
-        found = np.where(known & (self.seen > _FIRST + self.lag), value / edge, 0.0)
-        due, there = value, known
-        if self.lag:
-            place = t % self.lag
-            due = self.waiting[place].copy()
-            there = ~np.isnan(due)
-            self.waiting[place] = np.where(known, value, np.nan)
-        self._remember(np.where(there, due, 0.0), there, edge)
-        np.copyto(self.usual, 2 * value, where=known & (self.seen == 0))
-        rising = np.maximum(pace(self.half_life), 1 / (self.seen + 2)) * _STEP * self.usual
-        tracked = self.usual + rising * ((value > self.usual) - (1 - _USUAL))
-        np.copyto(self.usual, np.maximum(tracked, 1e-300), where=known)
-        self.seen += known
-        return found
-
-    def _remember(self, value: Floats, there: Bools, edge: Floats) -> None:
-        capped = np.where(self.seen > _FIRST, np.minimum(value, _CAP * edge), value)
-        np.copyto(self.best, np.maximum(self.best * (1 - pace(self.half_life)), capped), where=there)
-
-
-@dataclass(kw_only=True)
-class Run:
-    """Runs of one state (the same value, zeros, no reading): the present one beside the longest of late."""
-
-    n: int
-    half_life: float
-    least: float
-    hold: float
+    hold: Floats
     length: Floats = field(init=False)
     longest: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        self.length, self.longest = np.zeros(self.n), np.zeros(self.n)
+        self.length, self.longest = np.zeros((len(self.least), self.n)), np.zeros((len(self.least), self.n))
+        self.pace = pace(self.half_life)
 
-    def ratio(self, inside: Bools, size: Floats | float, known: Bools) -> Floats:
-        """The run's length over the edge; one that outlasts `hold` becomes the new normal.
+    def ratio(self, inside: Bools, size: Floats, known: Bools) -> Floats:
+        """Lengths over the edges; all arguments have shape (n_states, n_series).
 
         Args:
             inside: The run goes on.
             size: What this step adds to it.
             known: Where nothing is known the run neither ends nor grows.
         """
-        self.longest *= 1 - pace(self.half_life)
         ended = known & ~inside
-        np.copyto(self.longest, np.maximum(self.longest, self.length), where=ended)
-        np.copyto(self.length, 0.0, where=ended)
-        np.copyto(self.length, self.length + size, where=known & inside)
+        self.longest = np.maximum(self.longest * (1 - self.pace), self.length * ended)
+        self.length = np.where(ended, 0.0, self.length + size * (known & inside))
         edge = self.least + self.longest
-        over = np.maximum(self.length - edge - self.hold, 0.0)
-        ratio = self.length / (edge + 2 * over)
+        ratio = self.length / (edge + 2 * np.maximum(self.length - edge - self.hold, 0.0))
         found: Floats = np.where(ratio > 1, 1 + 0.5 * np.log2(np.maximum(ratio, 1.0)), ratio)
         return found

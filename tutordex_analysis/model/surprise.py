@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.model.expectation import HOLIDAY, Bools, Expectation, Step, pace
-from tutordex_analysis.model.record import Record, Run
+from tutordex_analysis.model.record import Records, Runs
 
 KINDS: Final = ("", "spike", "dip", "level", "noise", "flat", "silence", "missing", "return")
 CODE: Final = {kind: np.int8(i) for i, kind in enumerate(KINDS)}
@@ -29,7 +29,8 @@ CODE: Final = {kind: np.int8(i) for i, kind in enumerate(KINDS)}
 CYCLE = 24  # steps that stand for a season where there is none
 _MEMORY = 14.0  # cycles: half-life of records
 _USED_TO = 1.0  # cycles: half-life of getting used to what was just seen
-_LONG = 0.8  # weight of what is seen over a quarter of a day, since its records vary more
+# Of the ratios of error, hour, quarter and noise; what is seen over a quarter of a day has records that vary more.
+_WEIGHTS = np.array([[1.0], [1.0], [0.8], [0.8]])
 _YOUNG = 10  # readings before there is a scale to measure with
 _LONGEST_Z, _LARGEST_ERROR = 1e6, 30.0  # of one step in a mean: what is beyond says the same
 _FLAT, _SILENT, _MISSING = 6.0, 4.6, 3.0  # least run: steps; expected events (chance of 1 in 100); steps
@@ -39,6 +40,7 @@ _HOLD = 12.0  # steps, or an eighth of a cycle, after which a run is the new nor
 _GONE = 2.0  # cycles without a reading, or without an event, after which that is how it is
 _OFFSET = 0.375  # of Anscombe's transform
 _UNIT = 0.8  # mean absolute deviation of a stabilised count, were it chance alone
+_OF_RATIO = np.array([CODE[one] for one in ("spike", "level", "level", "noise", "flat", "silence")])
 _CHANCE = 3.0  # of these that chance may bring at any time
 
 
@@ -132,19 +134,14 @@ class Surprise:
         self.expectation = Expectation(n=self.n, short=self.short, long=self.long, cycle=cycle, least=least)
         self.hour, self.quarter = Mean(n=self.n, width=hour), Mean(n=self.n, width=quarter)
         self.errors = Mean(n=self.n, width=quarter)
-        chance = np.where(self.is_count, _CHANCE, 0.0)
-        self.error_record = Record(n=self.n, half_life=memory, least=chance)
-        self.hour_record = Record(n=self.n, half_life=memory, least=chance / np.sqrt(hour), lag=max(hour // 2, 1))
-        self.quarter_record, self.noise_record = (
-            Record(n=self.n, half_life=memory, least=chance / np.sqrt(quarter), lag=max(quarter // 2, 1))
-            for _ in range(2)
-        )
-        self.flat = Run(n=self.n, half_life=memory, least=_FLAT, hold=hold)
-        self.silence = Run(n=self.n, half_life=memory, least=_SILENT, hold=np.inf)
-        self.missing = Run(n=self.n, half_life=memory, least=_MISSING, hold=np.inf)
-        self.before = np.full(self.n, np.nan)
-        self.moves, self.present, self.quiet = np.zeros(self.n), np.zeros(self.n), np.zeros(self.n)
-        self.used_to = np.zeros(self.n)
+        chance = np.where(self.is_count, _CHANCE, 0.0) / np.sqrt(np.array([[1.0], [hour], [quarter], [quarter]]))
+        later = max(quarter // 2, 1)
+        self.records = Records(half_life=memory, least=chance, lags=(0, hour // 2, later, later))
+        least, longest = np.array([[_FLAT], [_SILENT], [_MISSING]]), np.array([[hold], [np.inf], [np.inf]])
+        self.runs = Runs(n=self.n, half_life=memory, least=least, hold=longest)
+        self.before, self.quiet, self.used_to = np.full(self.n, np.nan), np.zeros(self.n), np.zeros(self.n)
+        self.usually = np.zeros((2, self.n))  # share of the steps that change the value; that have a reading
+        self.memory_pace, self.used_to_pace = pace(memory), pace(_USED_TO * cycle)
 
     def step(self, y: Floats, *, t: int, day: int, week: int, sunday: int = -1) -> Judged:
         """Judges one row of time by what was before it, and learns from it.
@@ -162,27 +159,22 @@ class Surprise:
         found = self.expectation.step(x, day, week, sunday=sunday, low=low)
         known = found.known & (self.expectation.seen > _YOUNG)
         wild = np.abs(found.error) / found.error_scale
-        edge = self.error_record.edge
         z = np.clip(found.off_base / found.base_scale, -_LONGEST_Z, _LONGEST_Z)
-        size = np.minimum(wild, _LARGEST_ERROR)
-        ratios = np.stack(
-            [
-                self.error_record.ratio(np.where(known, wild, np.nan), t),
-                self.hour_record.ratio(np.abs(self.hour.step(z, known, t)), t),
-                _LONG * self.quarter_record.ratio(np.abs(self.quarter.step(z, known, t)), t),
-                _LONG * self.noise_record.ratio(self.errors.step(size, known, t), t),
-                self._flat(y, found.known),
-                self._silence(y, found, quiet=sunday >= 0),
-            ]
-        )
-        strangest = ratios.argmax(axis=0)
+        edge = self.records.edge
+        values = np.empty((4, self.n))
+        values[0] = np.where(known, wild, np.nan)
+        values[1] = np.abs(self.hour.step(z, known, t))
+        values[2] = np.abs(self.quarter.step(z, known, t))
+        values[3] = self.errors.step(np.minimum(wild, _LARGEST_ERROR), known, t)
+        ratios = np.empty((6, self.n))
+        ratios[:4] = self.records.ratio(values, edge, t) * _WEIGHTS
+        ratios[4:], away = self._runs(y, found, quiet=sunday >= 0)
         ratio = ratios.max(axis=0)
-        tired = np.sqrt(np.maximum(self.used_to, 1.0))
         score = ratio * np.minimum(1.0, ratio / np.maximum(self.used_to, 1e-150))
-        np.copyto(self.used_to, np.maximum(self.used_to * (1 - pace(_USED_TO * self.cycle)), ratio), where=known)
+        half = edge[0] * np.sqrt(np.maximum(self.used_to, 1.0)) * found.error_scale
+        np.copyto(self.used_to, np.maximum(self.used_to * (1 - self.used_to_pace), ratio), where=known)
         ready = found.known & (self.expectation.seen > self.cycle)
-        away = self._missing(found.known)
-        return self._judged(y, found, edge * tired * found.error_scale, score, strangest, ready, away)
+        return self._judged(y, found, half, np.where(ready, score, np.nan), ratios, away)
 
     def _decide(self, y: Floats) -> None:
         """A series of nothing but zeros counts events until its first other value says what it is."""
@@ -191,8 +183,7 @@ class Surprise:
             other = first & ((y < 0) | (y != np.floor(y)))
             self.is_count &= ~other
             self.expectation.measured(other)
-            for record in (self.error_record, self.hour_record, self.quarter_record, self.noise_record):
-                record.least[other] = 0.0
+            self.records.least[:, other] = 0.0
             self.undecided &= ~first
 
     def _quiet(self, day: int, week: int) -> Floats:
@@ -201,63 +192,49 @@ class Surprise:
         usual = self.expectation.level + np.where(there[2], shapes[2], shapes[1])
         return np.where(self.is_count, stabilised(HOLIDAY * np.maximum(counted(usual), 0.0)), np.nan)
 
-    def _flat(self, y: Floats, known: Bools) -> Floats:
-        same = known & (y == self.before)
-        ratio = np.where(self.moves > _MOVES, self.flat.ratio(same, 1.0, known), 0.0)
-        learns = known & (self.flat.length <= _FLAT)
-        rate = np.maximum(pace(_MEMORY * self.cycle), 1 / np.maximum(self.expectation.seen, 1.0))
-        np.copyto(self.moves, self.moves + rate * (~same - self.moves), where=learns)
+    def _runs(self, y: Floats, found: Step, *, quiet: bool) -> tuple[Floats, Bools]:
+        """Ratios of the runs of one value and of zeros, shape (2, n), and where a reading has long been missing."""
+        known, seen = found.known, self.expectation.seen
+        inside = np.stack([y == self.before, y == 0, ~known])
+        size = np.ones((3, self.n))
+        size[1] = np.maximum(counted(found.usual), 0.0) * (HOLIDAY if quiet else 1.0) * self.is_count
+        ratio = self.runs.ratio(inside, size, np.stack([known, known, np.ones(self.n, dtype=np.bool_)]))
+        flat, _, gap = self.runs.length
+        now = np.stack([~inside[0], known])
+        rate = np.maximum(self.memory_pace, 1 / np.maximum(seen, 1.0))
+        learns = np.stack([known & (flat <= _FLAT), (seen > 0) & (gap <= _MISSING)])
+        np.copyto(self.usually, self.usually + rate * (now - self.usually), where=learns)
+        self.quiet = np.where(inside[1], self.quiet + 1, np.where(known, 0.0, self.quiet))
         np.copyto(self.before, y, where=known)
-        return ratio
+        old = seen > self.cycle
+        told = np.stack([self.usually[0] > _MOVES, self.is_count & old & (self.quiet <= _GONE * self.cycle)])
+        away = (ratio[2] > 1) & ~known & old & (self.usually[1] > _PRESENT) & (gap <= _GONE * self.cycle)
+        return ratio[:2] * told, away
 
-    def _silence(self, y: Floats, found: Step, *, quiet: bool) -> Floats:
-        """Expected events of a run of zeros, beside the quietest run of late."""
-        events = np.maximum(counted(found.usual), 0.0) * (HOLIDAY if quiet else 1.0)
-        zero = y == 0
-        ratio = self.silence.ratio(zero, np.where(self.is_count, events, 0.0), found.known)
-        self.quiet = np.where(zero, self.quiet + 1, np.where(found.known, 0.0, self.quiet))
-        told = self.is_count & (self.expectation.seen > self.cycle) & (self.quiet <= _GONE * self.cycle)
-        return np.where(told, ratio, 0.0)
+    def _judged(self, y: Floats, found: Step, half: Floats, score: Floats, ratios: Floats, away: Bools) -> Judged:
+        band = np.stack([found.expected, found.expected - half, found.expected + half])
+        if self.is_count.any():
+            band = np.where(self.is_count, np.maximum(counted(band), 0.0), band)
+        expected, lower, upper = band
+        kind = np.zeros(self.n, dtype=np.int8)
+        over = np.flatnonzero(score > 1)
+        if len(over):
+            kind[over] = self._kind(found, ratios[:, over].argmax(axis=0), over)
+            off, most = y[over] - expected[over], np.maximum(score[over], 1.0)
+            edge = expected[over] + off / most
+            upper[over] = np.where(off > 0, np.minimum(upper[over], edge), upper[over])
+            lower[over] = np.where(off < 0, np.maximum(lower[over], edge), lower[over])
+        kind[away] = CODE["missing"]
+        unknown = np.isnan(score)
+        lower[unknown] = upper[unknown] = np.nan
+        expected[self.expectation.seen == 0] = np.nan
+        return Judged(score=score, expected=expected, lower=lower, upper=upper, kind=kind)
 
-    def _missing(self, known: Bools) -> Bools:
-        everywhere = np.ones(self.n, dtype=np.bool_)
-        ratio = self.missing.ratio(~known, 1.0, everywhere)
-        born, gap = self.expectation.seen > 0, self.missing.length
-        learns = born & (gap <= _MISSING)
-        rate = np.maximum(pace(_MEMORY * self.cycle), 1 / np.maximum(self.expectation.seen, 1.0))
-        np.copyto(self.present, self.present + rate * (known * 1.0 - self.present), where=learns)
-        steady = (self.present > _PRESENT) & (self.expectation.seen > self.cycle)
-        return (ratio > 1) & ~known & steady & (gap <= _GONE * self.cycle)
-
-    def _judged(
-        self,
-        y: Floats,
-        found: Step,
-        half: Floats,
-        score: Floats,
-        strangest: npt.NDArray[np.intp],
-        ready: Bools,
-        away: Bools,
-    ) -> Judged:
-        expected, lower, upper = found.expected, found.expected - half, found.expected + half
-        expected, lower, upper = (
-            np.where(self.is_count, np.maximum(counted(one), 0.0), one) for one in (expected, lower, upper)
-        )
-        over = (score > 1) & ready
-        inward = expected + (y - expected) / np.maximum(score, 1.0)
-        upper = np.where(over & (y > expected), np.minimum(upper, inward), upper)
-        lower = np.where(over & (y < expected), np.maximum(lower, inward), lower)
-        kind = np.select(
-            [strangest == 0, strangest <= 2, strangest == 3, strangest == 4],
-            [np.where(found.error >= 0, CODE["spike"], CODE["dip"]), CODE["level"], CODE["noise"], CODE["flat"]],
-            CODE["silence"],
-        )
-        back = (strangest == 0) & (2 * np.abs(found.off_base) < np.abs(found.error))
-        kind = np.where(back, CODE["return"], kind)
-        return Judged(
-            score=np.where(ready, score, np.nan),
-            expected=np.where(self.expectation.seen > 0, expected, np.nan),
-            lower=np.where(ready, lower, np.nan),
-            upper=np.where(ready, upper, np.nan),
-            kind=np.where(away, CODE["missing"], np.where(over, kind, CODE[""])).astype(np.int8),
-        )
+    def _kind(self, found: Step, strangest: npt.NDArray[np.intp], at: npt.NDArray[np.intp]) -> npt.NDArray[np.int8]:
+        """What is strangest of some series; an error that leads back to level and shape is a return."""
+        error = found.error[at]
+        kind = _OF_RATIO[strangest]
+        point = strangest == 0
+        kind[point] = np.where(error[point] >= 0, CODE["spike"], CODE["dip"])
+        kind[point & (2 * np.abs(found.off_base[at]) < np.abs(error))] = CODE["return"]
+        return kind
