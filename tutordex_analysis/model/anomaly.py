@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -11,13 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.errors import FrameError
-from tutordex_analysis.frame import Floats, series_ids
+from tutordex_analysis.frame import Floats, series_ids, step_of
 from tutordex_analysis.model import budget
-from tutordex_analysis.model import calendar as holidays
+from tutordex_analysis.model.clock import Clock, clock_of, two
 from tutordex_analysis.model.counts import is_count
 from tutordex_analysis.model.incidents import intervals
-from tutordex_analysis.model.panel import Panel, panels, seasons
+from tutordex_analysis.model.panel import panels, seasons
 from tutordex_analysis.model.policy import Policy
+from tutordex_analysis.model.rows import Rows, side_by_side
 from tutordex_analysis.model.surprise import CYCLE, KINDS, Surprise
 from tutordex_analysis.moment import Span
 
@@ -38,7 +39,7 @@ class Anomalies:
         incidents: One row a run of anomalies: unique_id, start, end, peak (first, last and worst value), direction
             ("up" or "down"), kind, expected, seen (at the peak), score (the highest), cost (all that was seen less all
             that was expected, value by value), steps.
-        threshold: The score above which a value is an anomaly.
+        threshold: The score above which the newest value is an anomaly.
         policy: What was asked for.
     """
 
@@ -46,23 +47,6 @@ class Anomalies:
     incidents: pd.DataFrame
     threshold: float
     policy: Policy
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Clock:
-    """Where each instant stands; shape (n,) each.
-
-    Attributes:
-        t: Steps since 1970.
-        day: Phase of the short season.
-        week: Phase of the long season.
-        sunday: Phase that a Sunday has at that hour on a public holiday, else -1.
-    """
-
-    t: npt.NDArray[np.int64]
-    day: npt.NDArray[np.int64]
-    week: npt.NDArray[np.int64]
-    sunday: npt.NDArray[np.int64]
 
 
 def detect(
@@ -91,11 +75,11 @@ def detect(
     if not causal:
         raise FrameError("detect is causal: a past score never changes; causal=False is not known")
     tables, step = [], _DAY
-    for one in _side_by_side(panels(frame)):
+    for one in side_by_side(panels(frame)):
         step = one.step
-        short, long = _two(seasons(season_lengths, step))
+        short, long = two(seasons(season_lengths, step))
         clock = clock_of(one.ds, short=short, long=long, step=step, calendar=calendar, tz=tz)
-        tables.append(_table(one, *_scored(one, short, long, clock)))
+        tables.append(table_of(one, *scored(begun(one, short=short, long=long), one.y, clock)))
     table = tables[0] if len(tables) == 1 else _joined(tables, series_ids(frame))
     return judged(table, step, policy or _NO_POLICY)
 
@@ -107,65 +91,6 @@ def _joined(tables: Sequence[pd.DataFrame], order: Sequence[str]) -> pd.DataFram
     return pd.concat(parts, ignore_index=True).sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Rows:
-    """Series on one grid; before its first reading and after its last row a series is NaN.
-
-    Attributes:
-        ids: Names.
-        ds: Instants, shape (n,).
-        y: Shape (n_series, n).
-        first: First row of each series.
-        end: Row after the last of each series.
-        step: Distance of two instants.
-    """
-
-    ids: tuple[str, ...]
-    ds: pd.DatetimeIndex
-    y: Floats
-    first: npt.NDArray[np.int64]
-    end: npt.NDArray[np.int64]
-    step: pd.Timedelta
-
-
-def _side_by_side(parts: Sequence[Panel]) -> list[Rows]:
-    """Series that overlap in time in one group, so that one pass over the rows serves them all."""
-    groups: list[list[Panel]] = []
-    end = pd.Timestamp.min.tz_localize("UTC")
-    for one in sorted(parts, key=lambda one: one.ds[0]):
-        off_grid = bool(groups) and (one.ds[0] - groups[-1][0].ds[0]) % one.step != pd.Timedelta(0)
-        if not groups or one.ds[0] > end or off_grid:
-            groups.append([])
-            end = one.ds[-1]
-        groups[-1].append(one)
-        end = max(end, one.ds[-1])
-    return [_rows(one) for one in groups]
-
-
-def _rows(group: Sequence[Panel]) -> Rows:
-    start, step = group[0].ds[0], group[0].step
-    length = int((max(one.ds[-1] for one in group) - start) // step) + 1
-    first = [int((one.ds[0] - start) // step) for one in group for _ in one.ids]
-    end = [int((one.ds[-1] - start) // step) + 1 for one in group for _ in one.ids]
-    if len(group) == 1:
-        y = group[0].y
-    else:
-        y = np.full((len(first), length), np.nan)
-        row = 0
-        for one in group:
-            y[row : row + len(one.ids), first[row] : end[row]] = one.y
-            row += len(one.ids)
-    ids = tuple(name for one in group for name in one.ids)
-    return Rows(
-        ids=ids,
-        ds=pd.date_range(start, periods=length, freq=step),
-        y=y,
-        first=np.array(first),
-        end=np.array(end),
-        step=step,
-    )
-
-
 def judged(table: pd.DataFrame, step: pd.Timedelta, policy: Policy) -> Anomalies:
     """Which scores are alerts, under a policy.
 
@@ -175,61 +100,65 @@ def judged(table: pd.DataFrame, step: pd.Timedelta, policy: Policy) -> Anomalies
         policy: What is worth an alert.
     """
     score = budget.allowed(table, policy)
-    level: Floats | float = budget.EDGE
-    if policy.alerts_per_week is not None:
+    level = np.full(len(table), budget.EDGE)
+    if policy.alerts_per_week is not None and len(table):
         level = budget.thresholds(score, budget.grid(table, step), alerts_per_week=policy.alerts_per_week)
-    found = (score > level) | (table["kind"] == "missing").to_numpy()
-    table = table.assign(is_anomaly=found)
-    newest = float(np.max(level)) if np.ndim(level) == 0 else float(np.asarray(level)[-1])
-    return Anomalies(frame=table, incidents=intervals(table), threshold=newest, policy=policy)
+    return _flagged(table, score, level, policy)
 
 
-def _two(lengths: Sequence[int]) -> tuple[int, int]:
-    """The shortest and the longest season in steps, 0 for none."""
-    short = min(lengths, default=0)
-    return short, max((one for one in lengths if one > short), default=0)
+def within(found: Mapping[str, Anomalies], *, alerts_per_week: float) -> dict[str, Anomalies]:
+    """The alerts of several signals under one budget, each signal under its own policy.
+
+    Args:
+        found: By signal; all have the same step.
+        alerts_per_week: Alerts that are wanted in a week over all series of all signals.
+
+    Raises:
+        FrameError: The steps differ, or the budget is no number above 0.
+    """
+    policies = {name: replace(one.policy, alerts_per_week=alerts_per_week) for name, one in found.items()}
+    tables = [one.frame for one in found.values()]
+    if not tables:
+        return {}
+    steps = {step_of(one) for one in tables}
+    if len(steps) > 1:
+        raise FrameError(f"one budget is for signals of one step; these have {', '.join(map(str, sorted(steps)))}")
+    names = [name for name, one in found.items() for _ in range(len(one.frame))]
+    all_rows = pd.DataFrame(
+        {
+            "unique_id": pd.Series(names)
+            + " "
+            + pd.concat([one["unique_id"].astype(str) for one in tables], ignore_index=True),
+            "ds": pd.concat([one["ds"] for one in tables], ignore_index=True),
+        }
+    )
+    score = np.concatenate([budget.allowed(one.frame, policies[name]) for name, one in found.items()])
+    level = budget.thresholds(score, budget.grid(all_rows, steps.pop()), alerts_per_week=alerts_per_week)
+    ends = np.cumsum([len(one) for one in tables])
+    return {
+        name: _flagged(one.frame, score[end - len(one.frame) : end], level[end - len(one.frame) : end], policies[name])
+        for (name, one), end in zip(found.items(), ends, strict=True)
+    }
 
 
-def clock_of(
-    ds: pd.DatetimeIndex, *, short: int, long: int, step: pd.Timedelta, calendar: str | None = None, tz: str = "UTC"
-) -> Clock:
-    """Phases of instants; a season of whole days follows the civil clock, so that a clock change moves it along."""
-    local = holidays.civil(ds, step=step, tz=tz)
-    since = np.asarray((ds - pd.Timestamp(0, tz="UTC")) // step, dtype=np.int64)
-    midnight = local.normalize()
-    in_day = np.asarray((local - midnight) // step, dtype=np.int64)
-    days = np.asarray((midnight - pd.Timestamp(0)) // _DAY, dtype=np.int64)
-
-    def phase(season: int) -> npt.NDArray[np.int64]:
-        if not season:
-            return np.zeros(len(ds), dtype=np.int64)
-        whole = (season * step) % _DAY == pd.Timedelta(0) and _DAY % step == pd.Timedelta(0)
-        if not whole:
-            return since % season
-        per_day = int(_DAY // step)
-        return days % (season // per_day) * per_day + in_day
-
-    sunday = np.full(len(ds), -1, dtype=np.int64)
-    if calendar is not None and len(ds):
-        named = holidays.holidays_of(calendar, first_year=local[0].year, last_year=local[-1].year)
-        off = np.asarray(midnight.isin(named.index))
-        sunday[off] = 0
-        if long and (long * step) % (7 * _DAY) == pd.Timedelta(0) and _DAY % step == pd.Timedelta(0):
-            per_day = int(_DAY // step)
-            since_sunday = np.asarray(midnight.dayofweek, dtype=np.int64) + 1
-            rest = (days - since_sunday) % (long // per_day) * per_day + in_day
-            sunday[off] = rest[off]
-    return Clock(t=since, day=phase(short), week=phase(long), sunday=sunday)
+def _flagged(table: pd.DataFrame, score: Floats, level: Floats, policy: Policy) -> Anomalies:
+    flagged = table.assign(is_anomaly=(score > level) | (table["kind"] == "missing").to_numpy())
+    newest = float(level[pd.DatetimeIndex(table["ds"]).argmax()]) if len(table) else budget.EDGE
+    return Anomalies(frame=flagged, incidents=intervals(flagged), threshold=newest, policy=policy)
 
 
-def _scored(rows: Rows, short: int, long: int, clock: Clock) -> tuple[dict[str, Floats], npt.NDArray[np.int8]]:
-    """expected, lower, upper and score by name, and kind, each of the shape of `y`."""
-    y = rows.y
+def scored(states: Sequence[Surprise], y: Floats, clock: Clock) -> tuple[dict[str, Floats], npt.NDArray[np.int8]]:
+    """Moves states of blocks of series on by the columns of `y`.
+
+    Returns:
+        expected, lower, upper and score by name, and kind, each of the shape of `y`.
+    """
     found = {name: np.empty(y.shape) for name in ("expected", "lower", "upper", "score")}
     kind = np.empty(y.shape, dtype=np.int8)
-    for start in range(0, len(y), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        state = begun(y[block], rows.first[block], short=short, long=long)
+    start = 0
+    for state in states:
+        block = slice(start, start + state.n)
+        start += state.n
         for i in range(y.shape[1]):
             one = state.step(
                 y[block, i],
@@ -244,18 +173,25 @@ def _scored(rows: Rows, short: int, long: int, clock: Clock) -> tuple[dict[str, 
     return found, kind
 
 
-def begun(y: Floats, first: npt.NDArray[np.int64], *, short: int, long: int) -> Surprise:
-    """A state that has seen nothing yet; whether a series counts events is told by its first season."""
-    season, counts, zeros = short or CYCLE, np.zeros(len(y), dtype=np.bool_), np.zeros(len(y), dtype=np.bool_)
-    for start in np.unique(first):
-        same = first == start
-        young = y[same, start : start + season]
+def begun(rows: Rows, *, short: int, long: int) -> list[Surprise]:
+    """States that have seen nothing yet, one a block; whether a series counts events is told by its first season."""
+    season, n = short or CYCLE, len(rows.y)
+    counts, zeros = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+    for start in np.unique(rows.first):
+        same = rows.first == start
+        young = rows.y[same, start : start + season]
         zeros[same] = (np.nan_to_num(young) == 0).all(axis=1)
         counts[same] = zeros[same] | is_count(young)
-    return Surprise(n=len(y), short=short, long=long, is_count=counts, undecided=zeros)
+    blocks = [slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
+    return [
+        Surprise(
+            n=one.stop - one.start, short=short, long=long, is_count=counts[one].copy(), undecided=zeros[one].copy()
+        )
+        for one in blocks
+    ]
 
 
-def _table(rows: Rows, scored: dict[str, Floats], kind: npt.NDArray[np.int8]) -> pd.DataFrame:
+def table_of(rows: Rows, scored: dict[str, Floats], kind: npt.NDArray[np.int8]) -> pd.DataFrame:
     """One row a reading or gap, series by series, without what lies before a series' first and after its last row."""
     n = len(rows.ds)
     at = np.arange(n)
