@@ -48,11 +48,6 @@ class Grid:
     series: npt.NDArray[np.int64]
     per_week: int
 
-    @property
-    def n_series(self) -> int:
-        """How many series there are."""
-        return int(self.series[-1]) + 1 if len(self.series) else 0
-
 
 def grid(table: pd.DataFrame, step: pd.Timedelta) -> Grid:
     """Where each row of a table stands."""
