@@ -12,14 +12,14 @@ import pandas as pd
 from tutordex_analysis import catalogue_file
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.moment import Span
+from tutordex_analysis.moment import Span, duration
 from tutordex_analysis.source import pull as pulling
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.local_server import LocalPrometheus, load_world
 from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.simulator import Truth, World, read_truth
 
-WARM_UP, LENGTH = pd.Timedelta("28d"), pd.Timedelta("63d")
+WARM_UP, LENGTH = duration("28d"), duration("63d")
 BASE = "5m"
 INCIDENTS = (
     "collector_silent",
