@@ -35,8 +35,8 @@ class Clean:
 def clean(seed: int, *, n_series: int = SERIES, weeks: int = WARM_UP_WEEKS + SCORED_WEEKS) -> Clean:
     """Hourly series with a day and a week of mixed strength and shape; a third have noise with heavier tails.
 
-    The noise is autoregressive with a coefficient up to .6, and Gaussian or Student's t with 10 or 6 degrees of freedom;
-    the level of a third of the series wanders by up to .03 standard deviations of the noise an hour.
+    The noise is autoregressive with a coefficient up to .6, Gaussian or Student's t with 10 or 6 degrees of freedom.
+    The level of a third of the series wanders by up to .03 standard deviations of the noise an hour.
     """
     rng = np.random.default_rng([seed, 17])
     n = weeks * WEEK
@@ -57,7 +57,7 @@ def clean(seed: int, *, n_series: int = SERIES, weeks: int = WARM_UP_WEEKS + SCO
 
 
 def shifted(world: Clean, seed: int) -> tuple[Clean, npt.NDArray[np.int64]]:
-    """The same with level shifts of two hours, up or down, in some series; the first hour of each series', -1 without."""
+    """The same with level shifts of two hours, up or down, in some series; and their first hours, -1 without."""
     rng = np.random.default_rng([seed, 18])
     y, n = world.y.copy(), world.y.shape[1]
     first = np.full(len(y), -1)
@@ -99,10 +99,8 @@ def budget(*, seeds: int) -> list[Line]:
             found.append(len(late) / SHIFTED)
             delays += late
         late_text = ", ".join(f"{hours} h {delays.count(hours) / max(len(delays), 1):.0%}" for hours in range(HOURS))
-        print(
-            f"{k:10g} {np.mean(alerts):14.2f} {min(alerts):7.2f} {max(alerts):7.2f} {np.mean(found):13.1%}   {late_text}",
-            flush=True,
-        )
+        numbers = f"{np.mean(alerts):14.2f} {min(alerts):7.2f} {max(alerts):7.2f} {np.mean(found):13.1%}"
+        print(f"{k:10g} {numbers}   {late_text}", flush=True)
         lines += [
             Line(
                 case="budget",

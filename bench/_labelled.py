@@ -1,4 +1,4 @@
-"""Detectors on the public series with labels: one score a row, one threshold for all series, read as the scorer says."""
+"""Detectors on the public series with labels: one score a row, one threshold for all series."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def ours(y: pd.Series) -> Floats:
 
 def scores(score: Scorer, corpus: Corpus, method: Opponent) -> dict[str, Floats]:
     """Scores at the files' own stamps: each series on its grid, read back at the stamps floored to it."""
-    found = {}
+    found: dict[str, Floats] = {}
     for name, (stamps, y, _) in corpus.items():
         series = score.on_grid(stamps, y)
         grid = pd.DatetimeIndex(series.index)
-        on_grid = pd.Series(method(series), index=grid)
-        found[name] = on_grid.reindex(pd.DatetimeIndex(stamps).floor(grid[1] - grid[0])).to_numpy(dtype=float)
+        rows = grid.get_indexer(pd.DatetimeIndex(stamps).floor(grid[1] - grid[0]))
+        found[name] = method(series)[rows]
     return found
 
 
@@ -59,7 +59,10 @@ def measure(case: str, others: Mapping[str, Opponent]) -> list[Line]:
         seconds = time.process_time() - started
         rows[title] = _judged(score, case, corpus, events, found) | {"seconds": seconds}
         if len(rows) == 1:
-            print(f"{'':22} " + " ".join(f"{key.replace('false_per_week', 'false/wk'):>9}" for key in _numbers(rows[title])))
+            print(
+                f"{'':22} "
+                + " ".join(f"{key.replace('false_per_week', 'false/wk'):>9}" for key in _numbers(rows[title]))
+            )
         print(f"{title:22} " + " ".join(f"{value:9.3f}" for value in _numbers(rows[title]).values()), flush=True)
     for title, row in rows.items():
         if "by_kind" in row:

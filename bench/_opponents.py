@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import Rolling
 
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.moment import duration
@@ -118,25 +120,29 @@ def isolation_forest(y: pd.Series) -> Floats:
 
 def prophet_interval(y: pd.Series) -> Floats:
     """Prophet as it comes, its 80 % interval, fitted on all rows before 15, 30, 50 and 75 %."""
-    for name in ("prophet", "cmdstanpy"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     score = np.full(len(y), np.nan)
+    for first, last in _refits(len(y)):
+        if y.iloc[:first].notna().sum() >= 10:
+            part = y.iloc[first:last]
+            low, high = prophet_band(y.iloc[:first], _index(part))
+            score[first:last] = _band(part, low, high, y.iloc[:last])
+    return score
+
+
+def prophet_band(history: pd.Series, asked: pd.DatetimeIndex) -> tuple[pd.Series, pd.Series]:
+    """Lower and upper edge of Prophet's interval at some instants, after one fit."""
+    for name in ("prophet", "prophet.plot", "cmdstanpy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from prophet import Prophet
 
         logging.getLogger("cmdstanpy").disabled = True
-        table = pd.DataFrame({"ds": _index(y).tz_localize(None), "y": y.to_numpy()})
-        for first, last in _refits(len(y)):
-            if table["y"].iloc[:first].notna().sum() < 10:
-                continue
-            np.random.seed(0)  # noqa: NPY002 - Prophet draws from numpy's global generator
-            model = Prophet().fit(table.iloc[:first], seed=1)
-            told = model.predict(table[["ds"]].iloc[first:last])
-            part = y.iloc[first:last]
-            low, high = (pd.Series(told[name].to_numpy(), index=part.index) for name in ("yhat_lower", "yhat_upper"))
-            score[first:last] = _band(part, low, high, y.iloc[:last])
-    return score
+        known = pd.DataFrame({"ds": _index(history).tz_localize(None), "y": history.to_numpy()})
+        np.random.seed(0)  # noqa: NPY002 - Prophet draws from numpy's global generator
+        told = Prophet().fit(known, seed=1).predict(pd.DataFrame({"ds": asked.tz_localize(None)}))
+    low, high = (pd.Series(told[name].to_numpy(), index=asked) for name in ("yhat_lower", "yhat_upper"))
+    return low, high
 
 
 QUICK: dict[str, Opponent] = {
@@ -160,13 +166,13 @@ def _rows(y: pd.Series, span: str) -> int:
     return max(1, round(duration(span) / step))
 
 
-def _recent(y: pd.Series, rows: int) -> pd.core.window.Rolling:
+def _recent(y: pd.Series, rows: int) -> Rolling[pd.Series]:
     return y.rolling(rows, min_periods=max(1, rows // 2))
 
 
 def _refits(n: int) -> list[tuple[int, int]]:
     edges = [int(share * n) for share in REFITS] + [n]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _score(y: pd.Series, middle: pd.Series, spread: pd.Series, seen: pd.Series) -> Floats:
