@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeAlias
@@ -12,6 +11,7 @@ import pandas as pd
 
 from bench import _opponents as opponents
 from bench import _public as public
+from bench._cpu import cpu_seconds
 from bench._line import Line
 from bench._opponents import Opponent
 from bench._public import Scorer
@@ -54,16 +54,16 @@ def measure(case: str, others: Mapping[str, Opponent]) -> list[Line]:
     rows: dict[str, dict[str, Any]] = {}
     print(f"\n{case}: {len(corpus)} series, {BUDGETS[case]:g} alerts a series-week, CPU seconds of all", flush=True)
     for title, method in {"detect": ours, **others}.items():
-        started = time.process_time()
+        started = cpu_seconds()
         found = scores(score, corpus, method)
-        seconds = time.process_time() - started
+        seconds = cpu_seconds() - started
         rows[title] = _judged(score, case, corpus, events, found) | {"seconds": seconds}
         if len(rows) == 1:
             print(
                 f"{'':22} "
                 + " ".join(f"{key.replace('false_per_week', 'false/wk'):>9}" for key in _numbers(rows[title]))
             )
-        print(f"{title:22} " + " ".join(f"{value:9.3f}" for value in _numbers(rows[title]).values()), flush=True)
+        print(f"{title:22} " + " ".join(f"{value:9.4g}" for value in _numbers(rows[title]).values()), flush=True)
     for title, row in rows.items():
         if "by_kind" in row:
             print(f"{title:22} " + ", ".join(f"{kind} {value:.2f}" for kind, value in row["by_kind"].items()))

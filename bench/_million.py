@@ -6,12 +6,12 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bench._cpu import cpu_seconds
 from bench._line import Line
 from bench._opponents import prophet_band
 from tutordex_analysis.model.anomaly import detect
@@ -47,9 +47,9 @@ def one(n_series: int = SERIES) -> dict[str, float]:
     """CPU seconds and gigabytes above input and result of one call in this process."""
     table = frame(n_series)
     before = _resident()
-    started = time.process_time()
+    started = cpu_seconds()
     found = detect(table, season_lengths=("1d", "7d"))
-    seconds = time.process_time() - started
+    seconds = cpu_seconds() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     shared = [name for name in ("ds", "y") if np.shares_memory(np.asarray(table[name]), np.asarray(found.frame[name]))]
     result = sum(size for name, size in found.frame.memory_usage(index=False).items() if name not in shared)
@@ -68,10 +68,10 @@ def speed() -> list[Line]:
         for _, part in few.groupby("unique_id", observed=True)
     ]
     prophet_band(series[0].iloc[:500], pd.DatetimeIndex(series[0].index[:500]))  # its import is not its speed
-    started = _cpu_seconds()
+    started = cpu_seconds()
     for y in series:
         prophet_band(y, pd.DatetimeIndex(y.index))
-    prophet = (_cpu_seconds() - started) / PROPHETS
+    prophet = (cpu_seconds() - started) / PROPHETS
     points = SERIES * DAYS * 24 * 60 // MINUTES
     each = 1000 * ours["seconds"] / SERIES
     print(
@@ -90,12 +90,6 @@ def speed() -> list[Line]:
             at_most=False,
         ),
     ]
-
-
-def _cpu_seconds() -> float:
-    """CPU time of this process and of the children that ended: Prophet's optimiser is a program of its own."""
-    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in both)
 
 
 def _resident() -> int:

@@ -32,7 +32,7 @@ def world(*, seeds: int, step: Span, others: Mapping[str, Opponent], folder: Pat
     for program in ("prometheus", "promtool"):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is not on PATH; on Debian: apt-get install prometheus")
-    homes = [worlds.made(seed, folder) for seed in range(seeds)]
+    homes = [worlds.made(worlds.world(seed), folder / f"world-{seed:02}") for seed in range(seeds)]
     verdicts: dict[str, list[Verdict]] = {name: [] for name in ("detect", *others)}
     for home in homes:
         frame, truth = worlds.read(home, step)

@@ -64,9 +64,12 @@ def judged(
     planted = [one for one in truth.incidents if one.is_incident]
     groups = together(alerts)
     excused = np.zeros(len(groups), dtype=bool)
+    busy, reached = pd.Timedelta(0), since
     for one in planted:
-        excused |= ((groups["start"] >= one.start) & (groups["start"] <= one.end + AFTERMATH)).to_numpy()
-    busy = sum(((min(one.end + AFTERMATH, until) - one.start) for one in planted), pd.Timedelta(0))
+        end = min(one.end + AFTERMATH, until)
+        excused |= ((groups["start"] >= one.start) & (groups["start"] <= end)).to_numpy()
+        busy += max(end - max(one.start, reached), pd.Timedelta(0))
+        reached = max(reached, end)
     others = [one for one in truth.incidents if not one.is_incident and one.start >= since]
     clear = [one for one in others if all(_apart(one, two) for two in planted)]
     return Verdict(
@@ -112,9 +115,8 @@ def _metrics(signal: Signal) -> set[str]:
 def _alerts(runs: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """Runs with their signal and channel, without those that go the way that is not bad."""
     names = runs["unique_id"].astype(str)
-    table = runs.assign(
-        signal=names.str.partition("{")[0], channel=names.str.extract('channel="([^"]*)"', expand=False).fillna("")
-    )
+    channel = names.str.extract('channel="([^"]*)"', expand=False).fillna("")
+    table = runs.assign(signal=names.str.replace(r"\{.*", "", regex=True), channel=channel)
     bad = table["signal"].map(lambda name: catalogue.signal(name).bad)
     stands_still = table["kind"].isin(["flat", "silence", "missing"])
     return table[stands_still | (bad == "both") | (bad == table["direction"].astype(str))]

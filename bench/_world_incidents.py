@@ -43,26 +43,25 @@ def world(seed: int) -> World:
     return World(start=end - LENGTH, end=end, seed=seed, size="sample", incidents=kinds, calm=WARM_UP)
 
 
-def made(seed: int, folder: Path) -> Path:
-    """The folder of a world's archive and truth below `folder`; it is made once, then found again."""
-    one, home = world(seed), folder / f"world-{seed:02}"
-    mark = home / "complete"
-    if mark.exists() and mark.read_text(encoding="ascii") == repr(one):
+def made(one: World, home: Path) -> Path:
+    """The folder of a world's archive and its truth; they are made once, then found again."""
+    known = catalogue_file.load()
+    parts = {name: known.signal(name).parts for name in watched(known)}
+    mark, wanted = home / "complete", repr((one, parts))
+    if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
         return home
     shutil.rmtree(home, ignore_errors=True)
-    known = catalogue_file.load()
     with tempfile.TemporaryDirectory(prefix="tutordex-bench-") as scratch:
         server = LocalPrometheus(Path(scratch))
         load_world(server, one)
         with server:
-            source = PrometheusSource(server.url, catalogue=known)
-            parts = {name: known.signal(name).parts for name in watched(known)}
-            now = one.range.end + pulling.HOLD_BACK
-            result = pulling.pull(source, home / "tutordex", parts, step=BASE, since=LENGTH, now=now)
+            source, now = PrometheusSource(server.url, catalogue=known), one.range.end + pulling.HOLD_BACK
+            length = one.range.end - one.range.start
+            result = pulling.pull(source, home / "tutordex", parts, step=BASE, since=length, now=now)
             if result.failed:
                 raise SystemExit(result.table.to_string())
         shutil.copy(Path(scratch) / "truth.json", home / "truth.json")
-    mark.write_text(repr(one), encoding="ascii")
+    mark.write_text(wanted, encoding="utf-8")
     return home
 
 

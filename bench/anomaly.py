@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument(
         "--opponents", choices=list(OTHERS), default="quick", help="quick leaves Prophet out, which takes long"
     )
-    parser.add_argument("--seeds", type=int, default=0, help="of budget (20) and world (3; the full table has 20)")
+    parser.add_argument("--seeds", type=int, default=0, help="of budget (20) and world (2; the full table has 20)")
     parser.add_argument("--step", default="5m", help="of the world's signals; 5m or a multiple")
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="keeps the worlds for the next time")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -46,7 +46,7 @@ def main() -> int:
         **{name: partial(_labelled.measure, name, others) for name in _labelled.BUDGETS},
         "budget": partial(_clean.budget, seeds=options.seeds or 20),
         "speed": _million.speed,
-        "world": partial(_stack.world, seeds=options.seeds or 3, step=options.step, others=few, folder=options.folder),
+        "world": partial(_stack.world, seeds=options.seeds or 2, step=options.step, others=few, folder=options.folder),
     }
     lines: list[Line] = []
     for name in CASES:
