@@ -48,7 +48,7 @@ def test_a_long_drop_has_the_highest_score(name):
     y = hourly()
     y.iloc[450:456] = -300.0
     score = ALL[name](y)
-    late = LAGS if name == "Isolation Forest" else 0  # it sees the drop for so long
+    late = LAGS if name == "Isolation Forest" else 2  # it sees the drop for so long; medians of few rows come late
     assert 450 <= np.nanargmax(score) < 456 + late
     assert np.isnan(score[y.isna().to_numpy()]).all()
 
