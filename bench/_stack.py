@@ -48,7 +48,8 @@ def world(*, seeds: int, step: Span, others: Mapping[str, Opponent], folder: Pat
         quiet = f"{one['bumps']:12.0%} {one['holidays']:15.0%}"
         print(f"{name:24} {one['found']:6.0%} {one['false']:9.2f} {quiet}", flush=True)
     table = _verdict.table(verdicts["detect"])
-    print(table.round(2).to_string(), flush=True)
+    print(f"\nfound by kind\n{_verdict.by_kind(verdicts).to_string(float_format='{:.0%}'.format)}")
+    print(f"\ndetect, delays in minutes\n{table.to_string(float_format='{:.3g}'.format)}", flush=True)
     mine = _shares(verdicts["detect"])
     at_least = partial(Line, case="world", at_most=False)
     lines = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,17 +140,23 @@ def _quiet(one: Incident, alerts: pd.DataFrame) -> bool:
     return not ((alerts["start"] >= one.start) & (alerts["start"] <= end)).any()
 
 
+def by_kind(verdicts: Mapping[str, Iterable[Verdict]]) -> pd.DataFrame:
+    """The share found of each kind, one row a method."""
+    each = {name: pd.concat([one.planted for one in those]) for name, those in verdicts.items()}
+    return pd.DataFrame({name: one.groupby("kind")["found"].mean() for name, one in each.items()}).T
+
+
 def table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """One row a kind: planted, found, share, and the median and the 90 % quantile of the delay in minutes."""
     planted = pd.concat([one.planted for one in verdicts], ignore_index=True)
     planted["minutes"] = pd.to_timedelta(planted["delay"]).dt.total_seconds() / 60
-    by_kind = planted.groupby("kind", sort=True)
+    each = planted.groupby("kind", sort=True)
     return pd.DataFrame(
         {
-            "planted": by_kind.size(),
-            "found": by_kind["found"].sum(),
-            "share": by_kind["found"].mean(),
-            "median": by_kind["minutes"].median(),
-            "q90": by_kind["minutes"].quantile(0.9),
+            "planted": each.size(),
+            "found": each["found"].sum(),
+            "share": each["found"].mean(),
+            "median": each["minutes"].median(),
+            "q90": each["minutes"].quantile(0.9),
         }
     )
