@@ -1,7 +1,7 @@
 """`python -m bench.anomaly`: anomalies on labelled public series, on clean series, and on simulated incidents.
 
-nab, injected and kpi need the public data (TUTORDEX_BENCHMARKS); world needs prometheus and promtool, and about two
-minutes a seed the first time. Alerts of an opponent follow from one threshold for all series, set without the labels.
+nab, injected and kpi need the public data (TUTORDEX_BENCHMARKS); world needs prometheus and promtool, and a minute
+or two a seed the first time. Alerts of an opponent follow from one threshold for all series, set without the labels.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bench._opponents import Opponent
 
 CASES = ("nab", "injected", "kpi", "budget", "speed", "world")
 OTHERS: dict[str, dict[str, Opponent]] = {"none": {}, "quick": _opponents.QUICK, "all": _opponents.ALL}
+STEPS = ("5m", "15m", "1h")
 SLOW = ("Isolation Forest", "Prophet's interval")  # a world has 146 series
 
 
@@ -27,16 +28,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.anomaly", description=__doc__)
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; all without")
     parser.add_argument(
-        "--opponents", choices=list(OTHERS), default="quick", help="quick leaves Prophet out, which takes long"
+        "--opponents",
+        choices=list(OTHERS),
+        default="quick",
+        help="quick leaves out Prophet, and Isolation Forest on the world, which take minutes a seed",
     )
     parser.add_argument("--seeds", type=int, default=0, help="of budget (20) and world (2; the full table has 20)")
-    parser.add_argument("--step", default="5m", help="of the world's signals; 5m or a multiple")
+    parser.add_argument("--step", choices=STEPS, default=STEPS[0], help="of the world's signals")
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="keeps the worlds for the next time")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(_million.one()))
         return 0
+    if options.seeds < 0:
+        parser.error(f"--seeds is a count, got {options.seeds}")
     unknown = set(options.cases) - set(CASES)
     if unknown:
         raise SystemExit(f"there is no case {min(unknown)!r}; there are {', '.join(CASES)}")
