@@ -21,6 +21,7 @@ import pandas as pd
 
 from bench import _public as public
 from bench import _walks
+from bench._cpu import cpu_seconds
 from bench._line import Line, told
 from bench._public import Scorer, Task
 from tutordex_analysis.frame import Floats
@@ -92,12 +93,6 @@ def measure(score: Scorer, name: str, *, every: int) -> list[Line]:
             flush=True,
         )
     return _lines(name, tables)
-
-
-def cpu_seconds() -> float:
-    """CPU time of this process and of the children that ended: Prophet's optimiser is a program of its own."""
-    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in both)
 
 
 def _rel(table: pd.DataFrame) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tutordex_analysis.errors import AnalysisError
 from tutordex_analysis.source.simulator import World, plan, read_truth
 from tutordex_analysis.source.simulator.host import disk_full
 from tutordex_analysis.source.simulator.incidents import KINDS, Truth, write_truth
@@ -233,6 +234,20 @@ def test_a_world_without_incidents_has_none():
     world = World(start="2026-07-01T00:00:00Z", end="2026-08-24T00:00:00Z", incidents=())
     assert {one.kind for one in plan(world)} <= {"quiet_holiday"}
     assert len(processes(world, ()).releases) == 0
+
+
+def test_nothing_is_planted_in_the_calm():
+    start, end = pd.Timestamp("2026-06-22T00:00:00Z"), pd.Timestamp("2026-08-24T00:00:00Z")
+    kinds = ("llm_down", "worker_hung", "version_bump")
+    planted = plan(World(start=start, end=end, incidents=kinds, calm="28d"))
+    assert [one.kind for one in planted if one.kind != "quiet_holiday"] == list(kinds)
+    assert all(one.start >= start + pd.Timedelta("28D") for one in planted if one.kind != "quiet_holiday")
+
+
+@pytest.mark.parametrize("calm", ["63d", "-1d", "soon"])
+def test_a_calm_that_leaves_no_time_is_refused(calm):
+    with pytest.raises(AnalysisError, match=r"calm|duration"):
+        World(start="2026-06-22T00:00:00Z", end="2026-08-24T00:00:00Z", calm=calm)
 
 
 def test_truth_comes_back_from_its_file(tmp_path):

@@ -176,7 +176,7 @@ def read_truth(path: Path) -> Truth:
 def plan(world: World) -> tuple[Incident, ...]:
     """The world's incidents, releases and quiet holidays, in order of time.
 
-    The range after a calm first fifth (two weeks at most) is cut into as many equal slots as there are incidents, one
+    The range after the calm at its start is cut into as many equal slots as there are incidents, one
     in each; so the last slot lies in the last 14 days.
 
     Raises:
@@ -187,8 +187,7 @@ def plan(world: World) -> tuple[Incident, ...]:
     if unknown:
         raise SourceError(f"there is no incident {unknown[0]!r}; the kinds are {', '.join(KINDS)}")
     rng = world.rng("incidents")
-    calm = min(0.2 * (world.last - world.first), 14 * DAY)
-    edges = np.linspace(world.first + calm, world.last, len(kinds) + 1)
+    edges = np.linspace(world.first + world.calm_seconds, world.last, len(kinds) + 1)
     planted = [_place(world, kind, edges[i], edges[i + 1], rng) for i, kind in enumerate(kinds)]
     if world.incidents == "default":
         planted += _releases(world, planted, rng)

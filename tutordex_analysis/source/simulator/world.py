@@ -20,7 +20,7 @@ from scipy.special import ndtri
 
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import Floats, TimeRange
-from tutordex_analysis.moment import Instant, Span
+from tutordex_analysis.moment import Instant, Span, duration
 
 Size: TypeAlias = Literal["sample", "test"]
 
@@ -117,6 +117,7 @@ class World:
         size: "sample" has 23 channels and up to 600 series at a time, "test" 6 channels and about 200 series.
         incidents: "default" spreads all kinds over the range; a tuple takes these kinds in this order; () is a world
             without incidents and deployments.
+        calm: How long nothing goes wrong at first; "default" is a fifth of the world, two weeks at most.
         messages_per_day: Mean of new posts at the start, over a plain week; about 72 in 100 become assignments.
         growth_per_month: Of messages and API requests, compounding; 0.03 is 3 %.
     """
@@ -127,6 +128,7 @@ class World:
     seed: int = 0
     size: Size = "test"
     incidents: Literal["default"] | tuple[str, ...] = "default"
+    calm: Span = "default"
     messages_per_day: float = 520.0
     growth_per_month: float = 0.03
 
@@ -137,6 +139,8 @@ class World:
             raise SourceError(f'a world is of size "sample" or "test", got {self.size!r}')
         if isinstance(self.incidents, str) and self.incidents != "default":
             raise SourceError(f'incidents are "default" or a tuple of kinds, got {self.incidents!r}')
+        if not 0 <= self.calm_seconds < self.last - self.first:
+            raise SourceError(f"the calm at the start is shorter than the world, got {self.calm!r}")
 
     @cached_property
     def range(self) -> TimeRange:
@@ -152,6 +156,13 @@ class World:
     def last(self) -> float:
         """The end in unix seconds."""
         return self.range.end.timestamp()
+
+    @property
+    def calm_seconds(self) -> float:
+        """How long nothing goes wrong at first."""
+        if self.calm == "default":
+            return min(0.2 * (self.last - self.first), 14 * DAY)
+        return duration(self.calm).total_seconds()
 
     @property
     def channels(self) -> tuple[Channel, ...]:
