@@ -7,15 +7,52 @@ from typing import Annotated, cast
 
 import typer
 
-from tutordex_analysis.console import examples
+from tutordex_analysis.console import Json, examples, show_table
 
-app = typer.Typer(no_args_is_help=True, help="Incidents: say what they were.")
+app = typer.Typer(no_args_is_help=True, help="Incidents: list them, say what they were.")
+SourceOption = Annotated[str, typer.Option("--source", "--url", help="URL of a Prometheus, or folder of an archive.")]
 _WORDS = ("confirmed", "false", "expected")
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps the name of a command where there is only one."""
+@app.command(
+    "list",
+    epilog=examples("anomalies list", "anomalies list --source data/sample --weeks 4", "anomalies list --json"),
+)
+def list_(
+    source: SourceOption = "",
+    window: Annotated[str, typer.Option(help="How much history is read; detectors warm up on its beginning.")] = "120d",
+    step: Annotated[str, typer.Option(help="Its grid.")] = "1h",
+    weeks: Annotated[int, typer.Option(min=1, help="Civil weeks that are told.")] = 8,
+    alerts_per_week: Annotated[float, typer.Option(help="Alerts that are wanted in a week.")] = 2.0,
+    as_of: Annotated[str, typer.Option(help='A past moment, like "2026-03-01T08:00+08:00".')] = "",
+    as_json: Json = False,
+) -> None:
+    """Show the incidents of the past weeks, the worst first."""
+    from tutordex_analysis.question import anomalies, anomaly_findings
+    from tutordex_analysis.source.changes import read_changes
+    from tutordex_analysis.source.connect import connect, settled
+    from tutordex_analysis.source.masks import read_masks
+    from tutordex_analysis.source.verdicts import read_verdicts
+
+    if not 0 < alerts_per_week < float("inf"):
+        raise typer.BadParameter(f"{alerts_per_week:g} is not a number of alerts above 0")
+    where = connect(source)
+    time_range = settled(where, window, step=step, as_of=as_of)
+    found = anomalies.unusual(
+        anomalies.gather(where, where.catalogue, time_range),
+        where.catalogue,
+        masks=read_masks(where, time_range),
+        changes=read_changes(where, time_range),
+        verdicts=read_verdicts(where),
+        alerts_per_week=alerts_per_week,
+        weeks=weeks,
+    )
+    if as_json:
+        show_table(found.incidents, as_json=True)
+    else:
+        listed = anomaly_findings.listing(found.incidents, where.catalogue, step=found.step)
+        show_table(listed.drop(columns=["number", "unit"]), as_json=False)
+    typer.echo(anomaly_findings.headline(found.incidents, found.health, at=found.at), err=True)
 
 
 @app.command(

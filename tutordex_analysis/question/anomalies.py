@@ -1,4 +1,4 @@
-"""What was unusual in the past weeks: incidents of the whole stack, what was held back and why, and how good that is."""
+"""What was unusual in the past weeks: incidents of the stack, what was held back and why, how good that is."""
 
 from __future__ import annotations
 
@@ -72,6 +72,12 @@ class Unusual:
     notes: tuple[str, ...] = ()
 
     @property
+    def window(self) -> TimeRange:
+        """What was looked at: from the first sample of any signal to the newest."""
+        first = min(one.frame.loc[one.frame["y"].notna(), "ds"].min() for one in self.scored.values())
+        return TimeRange(first, self.at + self.step, self.step)
+
+    @property
     def digest(self) -> str:
         """Twelve hex digits of all that was read."""
         each = "".join(frames.digest(one.frame[list(frames.COLUMNS)]) for one in self.scored.values())
@@ -134,7 +140,7 @@ def unusual(
         NotEnoughData: Not one history has two values.
     """
     marks = tuple(verdicts)
-    edge = {name: one for name, one in _scored(histories, catalogue)}
+    edge = dict(_scored(histories, catalogue))
     if not edge:
         raise NotEnoughData(f"not one of {len(histories)} watched signals has two values; read a longer range")
     alerts = edge
@@ -148,7 +154,7 @@ def unusual(
     shown = found[~found["incident"].isin(held["incident"])]
     told = [
         anomaly_findings.sentence(row, grouped.members, contexts, alerts, catalogue, step=step)
-        for row in shown.to_dict("records")
+        for row in frames.records(shown)
     ]
     shown = _ranked(shown.assign(sentence=pd.Series(told, index=shown.index, dtype=object)))
     named = _holidays(catalogue, since, at)
@@ -223,7 +229,7 @@ def _graded(
 
 def _ranked(shown: pd.DataFrame) -> pd.DataFrame:
     """The worst first, of equals the newest; what turned out to be false comes last."""
-    order = shown.assign(
+    order: pd.DataFrame = shown.assign(
         wrong=shown["verdict"] == "false", rank=shown["severity"].map(RANK), back=-shown["end"].astype("int64")
     ).sort_values(["wrong", "rank", "back"], kind="stable")
     return order.drop(columns=["wrong", "rank", "back"]).reset_index(drop=True)
@@ -235,10 +241,10 @@ def _glance(edge: Mapping[str, Anomalies], since: pd.Timestamp) -> pd.DataFrame:
     for one in edge.values():
         rows = one.frame[one.frame["ds"] > since]
         score, odd = rows["score"].to_numpy(dtype=np.float64), rows["is_anomaly"].to_numpy(dtype=bool)
-        worst = np.where(odd, np.where(np.isnan(score), np.inf, score), np.minimum(score, _BELOW))
-        parts.append(pd.DataFrame({"ds": rows["ds"].to_numpy("datetime64[ns]"), "score": worst}))
-    table = pd.concat(parts).groupby("ds", as_index=False)["score"].max()
-    return table.assign(ds=pd.DatetimeIndex(table["ds"]).tz_localize("UTC"))
+        told = np.where(odd, np.where(np.isnan(score), np.inf, score), np.minimum(score, _BELOW))
+        parts.append(pd.DataFrame({"ds": rows["ds"].to_numpy("datetime64[ns]"), "score": told}))
+    worst = pd.concat(parts).groupby("ds")["score"].max()
+    return pd.DataFrame({"ds": pd.DatetimeIndex(worst.index).tz_localize("UTC"), "score": worst.to_numpy()})
 
 
 def _monday(moment: pd.Timestamp, tz: str, weeks: int) -> pd.Timestamp:

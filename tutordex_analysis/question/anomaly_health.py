@@ -15,7 +15,21 @@ from tutordex_analysis.question.sufficiency import CYCLES
 from tutordex_analysis.question.verdict import Precision, precision
 
 WEEK, DAY = pd.Timedelta(days=7), pd.Timedelta(days=1)
-WEEK_COLUMNS = ("signal", "title", "where", "unit", "kind", "unique_id", "seen", "expected", "outside", "judged", "worst")
+WEEK_COLUMNS = (
+    "signal",
+    "title",
+    "where",
+    "unit",
+    "kind",
+    "unique_id",
+    "seen",
+    "expected",
+    "outside",
+    "judged",
+    "worst",
+)
+
+_POLICY = ("direction", "least_above", "least_below", "share_above", "share_below", "persistence")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,9 +95,7 @@ def health(
     judged = [rows for one in scored.values() for rows in _last_scores(one, at)]
     return Health(
         alerts_per_week=alerts_per_week,
-        weeks=pd.DataFrame(
-            {"week": mondays, "alerts": counts, "whole": ends <= at.tz_convert(tz).tz_localize(None)}
-        ),
+        weeks=pd.DataFrame({"week": mondays, "alerts": counts, "whole": ends <= at.tz_convert(tz).tz_localize(None)}),
         precision=precision(found[found["incident"].isin(shown["incident"])]),
         watched=len(histories),
         series=sum(judged),
@@ -127,6 +139,21 @@ def this_week(scored: Mapping[str, Anomalies], catalogue: Catalogue, *, at: pd.T
     )
 
 
+def policies(scored: Mapping[str, Anomalies], catalogue: Catalogue) -> pd.DataFrame:
+    """What is worth an alert of each signal.
+
+    Returns:
+        title, unit, direction, least_above, least_below, share_above, share_below, persistence, threshold (the score
+        above which the newest value would alert).
+    """
+    rows = []
+    for name, one in scored.items():
+        signal = catalogue.signal(name)
+        facts = {key: getattr(one.policy, key) for key in _POLICY}
+        rows.append({"title": signal.title, "unit": signal.unit, **facts, "threshold": one.threshold})
+    return pd.DataFrame(rows, columns=["title", "unit", *_POLICY, "threshold"])
+
+
 def where_of(signal: Signal, series: str) -> str:
     """Which series of a signal, by the values of its labels; "" for the only one."""
     known = {one.label: one.value for one in matchers(series)} if "{" in series else {}
@@ -154,7 +181,7 @@ def _waiting(
     step: pd.Timedelta,
 ) -> pd.DataFrame:
     """Series without a score in the last seven days, those of a signal with the same reason together."""
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for name, history in histories.items():
         signal = catalogue.signal(name)
         judged = {}

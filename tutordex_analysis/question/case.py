@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.frame import records
 from tutordex_analysis.model.anomaly import Anomalies
 from tutordex_analysis.question.anomalies import Unusual
 from tutordex_analysis.question.anomaly_health import WEEK, title_of
@@ -59,9 +60,7 @@ class Case:
 
 def cases(found: Unusual, catalogue: Catalogue, *, most: int = MOST) -> tuple[Case, ...]:
     """The worst incidents, as they are drawn."""
-    return tuple(
-        _case(i + 1, row, found, catalogue) for i, row in enumerate(found.incidents.head(most).to_dict("records"))
-    )
+    return tuple(_case(i + 1, row, found, catalogue) for i, row in enumerate(records(found.incidents.head(most))))
 
 
 def outlined(found: Unusual, *, most: int = MOST) -> pd.DataFrame:
@@ -76,7 +75,7 @@ def week(found: Unusual, catalogue: Catalogue, *, most: int = 10) -> tuple[Trace
     since = found.at - WEEK
     return tuple(
         _trace(str(row["signal"]), str(row["unique_id"]), found.scored, catalogue, since, found.at)
-        for row in first.to_dict("records")
+        for row in records(first)
     )
 
 
@@ -94,7 +93,7 @@ def _case(number: int, row: Mapping[str, object], found: Unusual, catalogue: Cat
         end=end,
         traces=tuple(
             _trace(str(one["signal"]), str(one["unique_id"]), found.scored, catalogue, first, last)
-            for one in members.to_dict("records")
+            for one in records(members)
         ),
         contexts=found.contexts[found.contexts["incident"] == row["incident"]],
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue, Signal
+from tutordex_analysis.frame import records
 from tutordex_analysis.measure import change_text, value_text
 from tutordex_analysis.model.anomaly import Anomalies
 from tutordex_analysis.model.incidents import Incidents, intervals
@@ -67,7 +68,7 @@ def table(
         step: Of the histories.
     """
     facts = incidents.frame.set_index("incident")
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for one in held.to_dict("records"):
         what = facts.loc[one["incident"]]
         signal = catalogue.signal(what["signal"])
@@ -102,7 +103,7 @@ def _runs(
     alone = chosen & ~np.isin(run, touched)
     if not alone.any():
         return
-    for one in intervals(rows.assign(is_anomaly=alone)).to_dict("records"):
+    for one in records(intervals(rows.assign(is_anomaly=alone))):
         detail = "return to normal" if one["kind"] == "return" else _policy_words(one, why)
         where = where_of(signal, str(one["unique_id"]))
         yield signal.name, where, one["start"], one["end"], _words(one, signal.unit), why, detail

@@ -102,7 +102,9 @@ def _cells(ax: Axes, table: Floats) -> None:
     gone: npt.NDArray[np.bool_] = np.isnan(table)
     if gone.any():
         ax.pcolormesh(*edges, np.ma.masked_where(~gone, table), cmap=ListedColormap(["white"]))
-        ax.pcolor(*edges, np.ma.masked_where(~gone, np.zeros(table.shape)), alpha=0.0, hatch="/////", ec=look.RULE, lw=0)
+        ax.pcolor(
+            *edges, np.ma.masked_where(~gone, np.zeros(table.shape)), alpha=0.0, hatch="/////", ec=look.RULE, lw=0
+        )
     if len(table):
         ax.pcolormesh(*edges, shown, cmap=ListedColormap(list(SHADES)), norm=norm, edgecolors="white", linewidth=0.3)
     ax.set_xticks(np.arange(0, 25, 3), [f"{hour:02}" for hour in range(0, 25, 3)])
@@ -117,7 +119,7 @@ def _weeks(ax: Axes, days: pd.DatetimeIndex) -> None:
     mondays = np.arange(0, len(days), 7)
     for one in mondays[1:]:
         ax.plot([0, 24], [one, one], color="white", lw=2.2, zorder=1.5)
-    ax.set_yticks(mondays + 0.5, [f"{WEEKDAYS[0]} {days[one].day} {days[one]:%b}" for one in mondays])
+    ax.set_yticks(mondays + 0.5, [f"{WEEKDAYS[0]} {one.day} {one:%b}" for one in days[::7]])
 
 
 def _outlines(

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.measure import day_text, largest, value_text
+from tutordex_analysis.measure import day_text, largest, unit_name, value_text
 from tutordex_analysis.sink import figure_style as look
 from tutordex_analysis.sink import trace
 from tutordex_analysis.sink.figure_style import Picture
@@ -155,7 +155,9 @@ def multiples(traces: Sequence[Trace], *, title: str = "", tz: str = "Asia/Singa
             continue
         one = shown[i]
         _panel(ax, one.frame, one.unit, height=1.0, labels=False)
-        ax.set_title(shorten(plain(one.title), most=42), loc="left", fontsize=look.SMALL, color=look.INK)
+        unit = f" · {unit_name(one.unit)}" if unit_name(one.unit) else ""
+        name = f"{shorten(plain(one.title), most=42 - len(unit))}{unit}"
+        ax.set_title(name, loc="left", fontsize=look.SMALL, color=look.INK)
         said.append(_week_words(one))
     if shown:
         days = pd.concat([one.frame["ds"] for one in shown])
