@@ -20,7 +20,7 @@ LEVELS = (
     {"errors"},
     {"moment", "disk"},
     {"frame", "promql", "measure", "civil", "spec", "yaml_file"},
-    {"limit", "mask", "watch", "change"},
+    {"limit", "mask", "watch", "change", "inventory"},
     {"catalogue", "catalogue_file", "settings", "incidents_file", "verdicts_file", "issued"},
     {"source", "model"},
     {"question", "sink"},

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tutordex_analysis import promql, yaml_file
+from tutordex_analysis import inventory, promql, yaml_file
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
@@ -24,7 +24,6 @@ INVENTORY = "stack.yaml"
 _OTHERS = (INVENTORY, "incidents.yaml", "anomalies.yaml")  # no signals; see incidents_file and verdicts_file
 _NAMED = ("signals", "limits", "queues", "alerts")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
 
 
 class _File(BaseModel):
@@ -53,8 +52,8 @@ def load(folder: Path | None = None) -> Catalogue:
     """
     own = _files(folder) if folder is not None else {}
     shipped = _files(SHIPPED) if all(file.shipped for file, _ in own.values()) else {}
-    stack = _inventory(SHIPPED / INVENTORY) if shipped else frozenset[str]()
-    theirs = _inventory(folder / INVENTORY) if folder is not None else frozenset[str]()
+    stack = inventory.names(SHIPPED / INVENTORY) if shipped else frozenset[str]()
+    theirs = inventory.names(folder / INVENTORY) if folder is not None else frozenset[str]()
     return _overlaid([(shipped, stack), (own, theirs)])
 
 
@@ -66,12 +65,12 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     alerts: dict[str, Alert] = {}
     flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
-    for files, inventory in layers:
+    for files, exposed in layers:
         _unique(files)
         for path, (file, root) in files.items():
             for name, signal in file.signals.items():
                 if signal is not None:
-                    _exposed(signal, inventory, path, line_of(root, ("signals", name)))
+                    _exposed(signal, exposed, path, line_of(root, ("signals", name)))
                 _put(signals, name, signal)
             for name, limit in file.limits.items():
                 _put(limits, name, limit)
@@ -100,7 +99,6 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     queues = {name: queue for name, queue in queues.items() if signals.keys() >= {*queue.signals.values()}}
     _concerned(layers[-1][0], signals)
     _flowing(layers[-1][0], {signal.area for signal in signals.values()})
-    inventory = frozenset[str]().union(*(names for _, names in layers))
     return Catalogue(
         signals=signals,
         limits=limits,
@@ -108,7 +106,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
         alerts=alerts,
         flow=flow,
         calendar=calendar,
-        inventory=inventory,
+        inventory=frozenset[str]().union(*(exposed for _, exposed in layers)),
     )
 
 
@@ -281,10 +279,10 @@ def _put(known: dict[str, Any], name: str, entry: object | None) -> None:
         known[name] = entry
 
 
-def _exposed(signal: Signal, inventory: frozenset[str], path: Path, line: int) -> None:
-    if not inventory:
+def _exposed(signal: Signal, exposed: frozenset[str], path: Path, line: int) -> None:
+    if not exposed:
         return
-    unknown = sorted(_asked(signal) - inventory)
+    unknown = sorted(_asked(signal) - exposed)
     if unknown:
         raise CatalogueError(
             f"{path}:{line}: the signal {signal.name} asks for {unknown[0]}, which the stack does not expose "
@@ -295,28 +293,3 @@ def _exposed(signal: Signal, inventory: frozenset[str], path: Path, line: int) -
 def _asked(signal: Signal) -> set[str]:
     """The metrics that a signal is made of."""
     return {name for part in signal.parts for name in promql.metrics(part.at("5m"))}
-
-
-def _inventory(path: Path) -> frozenset[str]:
-    """Metric names that give samples, histograms with their suffixes; empty without an inventory."""
-    if not path.exists():
-        return frozenset()
-    data = yaml_file.data(path)
-    names: set[str] = set()
-    for metric in _metrics(data):
-        if metric.get("emission") not in ("never",):
-            suffixes = _HISTOGRAM_SUFFIXES if metric.get("type") == "histogram" else ("",)
-            names |= {f"{metric['name']}{suffix}" for suffix in suffixes}
-    return frozenset(names)
-
-
-def _metrics(node: object) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        if "name" in node and "type" in node:
-            yield node
-        for key, value in node.items():
-            if key not in ("exposed_but_not_scraped", "seed_only", "events"):
-                yield from _metrics(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _metrics(value)

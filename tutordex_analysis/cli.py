@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tutordex_analysis import __version__, cli_catalogue, cli_ledger, cli_world
+from tutordex_analysis import __version__, cli_anomalies, cli_catalogue, cli_ledger, cli_world
 from tutordex_analysis.console import Json, examples, fail, progress, show_table
 from tutordex_analysis.errors import AnalysisError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Forecasts from Prometheus history, handed back as reports and metrics.\n\n"
     "Settings: tutordex.toml in this folder, or TUTORDEX_… in the environment (docs/settings.md).",
 )
+app.add_typer(cli_anomalies.app, name="anomalies")
 app.add_typer(cli_catalogue.app, name="catalogue")
 app.add_typer(cli_ledger.app, name="ledger")
 

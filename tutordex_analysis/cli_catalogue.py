@@ -18,13 +18,15 @@ app = typer.Typer(no_args_is_help=True, help="Check, list and extend the catalog
 @app.command(epilog=examples("catalogue check", "catalogue check my-signals"))
 def check(folder: Annotated[Path | None, typer.Argument(help="Folder of your signals.")] = None) -> None:
     """Load the catalogue; say what is wrong with file and line."""
-    from tutordex_analysis import incidents_file
+    from tutordex_analysis import incidents_file, verdicts_file
     from tutordex_analysis.settings import load
 
     known = _catalogue(folder)
     path = incidents_file.path_of(load()) if folder is None else incidents_file.beside(folder)
     by_hand = incidents_file.read(path, known) if path is not None else ()
     more = f", {len(by_hand)} masks by hand" if path is not None else ""
+    said = verdicts_file.path_of(load()) if folder is None else verdicts_file.beside(folder)
+    more += f", {len(verdicts_file.read(said, known))} marks" if said is not None else ""
     typer.echo(f"{len(known.signals)} signals, {len(known.limits)} limits{more}: all is well")
 
 

@@ -279,6 +279,11 @@ def fold(values: Floats, *, axis: int, how: How) -> Floats:
     return np.where(gone.all(axis=axis), np.nan, result)
 
 
+def records(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of any table, by column name."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
 def _categories(values: Sequence[str]) -> pd.CategoricalDtype:
     return pd.CategoricalDtype(pd.Index(values, dtype=object if not values else None), ordered=False)
 

@@ -18,6 +18,7 @@ FRAME = (
     *("score", "cost", "signals", "series", "ongoing"),
 )
 LEAST = pd.Timedelta("30min")  # starts so close belong together at any step
+_MOMENT = pd.Timedelta(0)
 REACH = 12  # gaps after its first start in which an incident takes in further starts
 
 
@@ -37,7 +38,7 @@ class Incidents:
 
     frame: pd.DataFrame
     members: pd.DataFrame
-    step: pd.Timedelta = pd.Timedelta(0)
+    step: pd.Timedelta = _MOMENT
 
 
 def intervals(table: pd.DataFrame) -> pd.DataFrame:
@@ -119,6 +120,11 @@ def together(
     runs["place"] = runs.groupby("group").cumcount() + 1
     table = runs[list(MEMBER)].reset_index(drop=True)
     return Incidents(frame=_frame(table, newest), members=table, step=length)
+
+
+def digest(series: str) -> str:
+    """Six hex digits that stand for a series in the name of an incident."""
+    return hashlib.sha256(str(series).encode()).hexdigest()[:6]
 
 
 def _frame(table: pd.DataFrame, newest: Instant | None) -> pd.DataFrame:
@@ -207,4 +213,4 @@ def _name(first: pd.Series) -> str:
     """What an incident is called: its first start and the signal and series that started it."""
     start = pd.Timestamp(first["start"]).tz_convert("UTC")
     moment = f"{start:%Y%m%dT%H%M}{f'{start:%S}' if start.second else ''}Z"
-    return f"{moment}-{first['signal']}-{hashlib.sha256(str(first['unique_id']).encode()).hexdigest()[:6]}"
+    return f"{moment}-{first['signal']}-{digest(first['unique_id'])}"

@@ -2,13 +2,12 @@
 
 Points are added up, and every part can only raise them:
 
-| | 0 | 1 | 2 |
-|---|---|---|---|
-| size: the deviation as a share of what was expected, or of the signal's usual level where that is more | < 0.25 | < 1, or unknown | ≥ 1 |
-| length | < 30 min | < 4 h | ≥ 4 h |
-| breadth, in signals | 1 | 2 or 3 | ≥ 4 |
-| a drop to zero of at least half the usual level | no | yes | |
-| a limit of the catalogue | within | | soft crossed |
+- size, the deviation as a share of what was expected, or of the signal's usual level where that is more: 1 from a
+  quarter (or where it is not known), 2 from the whole;
+- length: 1 from half an hour, 2 from four hours;
+- breadth: 1 from two signals, 2 from four;
+- a drop to zero of at least half the usual level: 1;
+- a soft limit of the catalogue crossed: 2.
 
 Five points, or a hard or physical limit crossed, are high; three are medium. A deviation to the good side is low,
 whatever its points, unless a limit is crossed.

@@ -11,7 +11,7 @@ from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.limit import Level
 from tutordex_analysis.model import severity as rule
 from tutordex_analysis.model.incidents import Incidents
-from tutordex_analysis.promql import matchers
+from tutordex_analysis.promql import is_selector, matchers
 
 
 def usual(frame: pd.DataFrame) -> dict[str, float]:
@@ -70,7 +70,7 @@ def is_good(signal: Signal, direction: str) -> bool:
 def crossed(catalogue: Catalogue, signal: str, series: str, seen: float) -> Level | None:
     """The furthest limit of a series that a value is at or beyond; None where it is within all."""
     levels: list[Level] = []
-    known = {one.label: one.value for one in matchers(series)} if "{" in series else {}
+    known = {one.label: one.value for one in matchers(series)} if is_selector(series) else {}
     for limit in catalogue.limits_of(signal):
         if any(known.get(label) != value for label, value in limit.where.items()):
             continue

@@ -109,12 +109,15 @@ def style() -> Iterator[None]:
         yield
 
 
-def canvas(*, title: str, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """An empty figure with its title, and one Axes a panel, one above the other with a common time axis."""
+def canvas(*, title: str, height: float, panels: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure with its title, and one Axes a panel, one above the other with a common time axis.
+
+    With several columns there are so many Axes in each of `panels` rows; they come row by row.
+    """
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(h_pad=0.06, w_pad=0.06)  # type: ignore[union-attr, call-arg]
-    axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+    axes = figure.subplots(panels, columns, sharex=True, squeeze=False).ravel()
     if title:
         lines = textwrap.wrap(shorten(plain(title), most=130), 66)
         figure.suptitle("\n".join(lines), x=0.012, ha="left", fontsize=LARGE, fontweight="bold")
@@ -156,17 +159,17 @@ def number(moments: pd.Series | pd.DatetimeIndex) -> Floats:
     return np.asarray(mdates.date2num(naive.to_numpy()), dtype=np.float64)  # type: ignore[no-untyped-call]
 
 
-def time_axis(ax: Axes, first: pd.Timestamp, last: pd.Timestamp, zone: ZoneInfo) -> None:
-    """A time axis from first to last with ticks at round moments of the zone."""
+def time_axis(ax: Axes, first: pd.Timestamp, last: pd.Timestamp, zone: ZoneInfo, *, ticks: int = 7) -> None:
+    """A time axis from first to last with at most so many ticks, at round moments of the zone."""
     if last <= first:
         first, last = first - pd.Timedelta("12h"), last + pd.Timedelta("12h")
-    locator = mdates.AutoDateLocator(tz=zone, minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
+    locator = mdates.AutoDateLocator(tz=zone, minticks=min(3, ticks), maxticks=ticks)  # type: ignore[no-untyped-call]
     low, high = (one.tz_convert(zone).to_pydatetime() for one in (first.ceil("us"), last.floor("us")))
     days = locator.tick_values(low, high)  # type: ignore[no-untyped-call]
-    ticks = pd.to_datetime(np.asarray(days), unit="D", utc=True).round("s")
-    ticks = ticks[(ticks >= first) & (ticks <= last)]
+    moments = pd.to_datetime(np.asarray(days), unit="D", utc=True).round("s")
+    moments = moments[(moments >= first) & (moments <= last)]
     ax.set_xlim(*number(pd.DatetimeIndex([first, last])))
-    ax.set_xticks(number(ticks), tick_dates(ticks, zone))
+    ax.set_xticks(number(moments), tick_dates(moments, zone))
 
 
 def value_axis(ax: Axes, values: Floats, unit: str, *, ticks: int = 5) -> None:
