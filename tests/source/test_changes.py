@@ -19,7 +19,7 @@ from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.pull import pull
 
 KNOWN = catalogue_file.load()
-MARKS = {name: one for name, one in KNOWN.signals.items() if one.marks is not None}
+MARKS = {name: one for name, one in KNOWN.signals.items() if one.tells is not None}
 ONLY_WORKER = Catalogue(
     signals={name: KNOWN.signal(name) for name in ("worker_version", "worker_started", "jobs_done")}
 )
@@ -125,7 +125,7 @@ def test_what_cannot_be_told_is_a_note(source, tmp_path):
     assert any("are not known: " in one and "no" in one for one in notes)
     none = PrometheusSource(source.uri, catalogue=Catalogue(signals={"a": KNOWN.signal("cpu_used")}))
     assert read_changes(none, HOURS).notes == (
-        "Releases and restarts are not known: no signal of the catalogue marks them.",
+        "Releases and restarts are not known: no signal of the catalogue tells them.",
     )
 
 
