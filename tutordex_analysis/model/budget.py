@@ -24,7 +24,7 @@ EDGE = 1.0  # score of the band's edge, the threshold where there is no budget
 _BASE = 0.8  # score from which a peak is remembered
 _GAP = 2  # steps between two runs of one peak
 _WEEK = pd.Timedelta(days=7)
-_STORM, _STORM_GAP = 4, 3  # so many peaks, begun at most so many steps apart, are one alert
+_STORM, _STORM_STEPS = 4, 3  # so many peaks that begin within so many steps are one alert
 _LEVELS = 400  # scores that are tried
 _HIGHEST = 6.0  # threshold that is looked for where there was no peak
 _SHARED = 20  # series of one step, beyond which the step-up asks for no less
@@ -143,12 +143,17 @@ class _Past:
 
 
 def _alerts(begun: npt.NDArray[np.int64]) -> int:
-    """How many alerts these peaks are: many that begin close together are one storm."""
-    if not len(begun):
-        return 0
-    starts = np.flatnonzero(np.r_[True, np.diff(begun) > _STORM_GAP])
-    members = np.diff(np.r_[starts, len(begun)])
-    return int(np.where(members >= _STORM, 1, members).sum())
+    """How many alerts these peaks are: many that begin within a few steps are one storm.
+
+    Args:
+        begun: Steps, rising.
+    """
+    alerts = at = 0
+    while at < len(begun):
+        end = int(np.searchsorted(begun, begun[at] + _STORM_STEPS, side="right"))
+        storm = end - at >= _STORM
+        alerts, at = alerts + 1, end if storm else at + 1
+    return alerts
 
 
 def _peaks(score: Floats, where: Grid) -> tuple[Floats, npt.NDArray[np.int64]]:

@@ -63,9 +63,9 @@ class Records:
                 waiting[place] = values[row]
         capped = np.where(self.seen > _FIRST, np.minimum(due, _CAP * edge), due)
         np.copyto(self.best, np.fmax(self.best * (1 - self.pace), capped), where=~np.isnan(due))
-        np.copyto(self.usual, 2 * value, where=known & (self.seen == 0))
+        np.copyto(self.usual, 2 * value, where=known & (self.usual == 0))
         share = np.maximum(self.pace, 1 / (self.seen + 2)) * _STEP * ((value > self.usual) - (1 - _USUAL))
-        np.copyto(self.usual, np.maximum(self.usual * (1 + share), 1e-300), where=known)
+        np.copyto(self.usual, self.usual * (1 + share), where=known)
         self.seen += known
         return found
 
@@ -101,7 +101,8 @@ class Runs:
             known: Where nothing is known the run neither ends nor grows.
         """
         ended = known & ~inside
-        self.longest = np.maximum(self.longest * (1 - self.pace), self.length * ended)
+        capped = np.minimum(self.length, _CAP * (self.least + self.longest))
+        self.longest = np.maximum(self.longest * (1 - self.pace), capped * ended)
         self.length = np.where(ended, 0.0, self.length + size * (known & inside))
         edge = self.least + self.longest
         ratio = self.length / (edge + 2 * np.maximum(self.length - edge - self.hold, 0.0))

@@ -15,7 +15,7 @@ from tutordex_analysis.change import NO_CHANGES, Changes
 from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import NO_MASKS, Masks
-from tutordex_analysis.model.anomaly import Anomalies, detect
+from tutordex_analysis.model.anomaly import Anomalies, within
 from tutordex_analysis.model.calendar import holidays_of
 from tutordex_analysis.model.incidents import COLUMNS, Incidents, together
 from tutordex_analysis.question import anomaly_findings, severity, suppression, verdict
@@ -24,6 +24,7 @@ from tutordex_analysis.question.capacity import Reads
 from tutordex_analysis.question.context import attach
 from tutordex_analysis.question.resource import newest
 from tutordex_analysis.question.watch import policy_of
+from tutordex_analysis.question.watching import scored
 from tutordex_analysis.verdicts_file import Verdict
 
 WEEKS = 8
@@ -140,10 +141,10 @@ def unusual(
         NotEnoughData: Not one history has two values.
     """
     marks = tuple(verdicts)
-    edge = dict(_scored(histories, catalogue))
+    edge = scored(histories, catalogue)
     if not edge:
         raise NotEnoughData(f"not one of {len(histories)} watched signals has two values; read a longer range")
-    alerts = edge
+    alerts = within(edge, alerts_per_week=alerts_per_week)
     step = frames.step_of(next(iter(edge.values())).frame)
     at, tz = newest(histories.values()), catalogue.calendar.timezone
     since = _monday(at - step / 2, tz, weeks)
@@ -177,26 +178,6 @@ def unusual(
         holidays=named,
         notes=(*masks.notes, *changes.notes),
     )
-
-
-def _scored(histories: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> Iterable[tuple[str, Anomalies]]:
-    """The scores of every signal that has some; the calendar makes a holiday what it usually is."""
-    civil = catalogue.calendar
-    for name, history in histories.items():
-        signal = catalogue.signal(name)
-        try:
-            yield (
-                name,
-                detect(
-                    history,
-                    season_lengths=signal.season_lengths,
-                    policy=policy_of(signal),
-                    calendar=civil.country,
-                    tz=civil.timezone,
-                ),
-            )
-        except NotEnoughData:
-            continue  # health says from when it can
 
 
 def _members(scored: Mapping[str, Anomalies], catalogue: Catalogue, since: pd.Timestamp) -> pd.DataFrame:

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis import frame as frames
-from tutordex_analysis.catalogue import Catalogue, Signal
-from tutordex_analysis.errors import FrameError, NotEnoughData
+from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.model.anomaly import Anomalies, detect, judged, within
 from tutordex_analysis.model.live import Live, moved, started
 from tutordex_analysis.question.watch import policy_of
@@ -133,5 +132,5 @@ def _split(table: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> Iterab
     own = np.array([one[1] for one in pairs], dtype=object)
     for name in dict.fromkeys(signals):
         inside = signals[codes] == name
-        rows = table[inside].reset_index(drop=True)
-        yield name, rows.assign(unique_id=pd.Categorical(own[codes[inside]])).drop(columns="is_anomaly", errors="ignore")
+        rows = table[inside].drop(columns="is_anomaly", errors="ignore").reset_index(drop=True)
+        yield name, rows.assign(unique_id=pd.Categorical(own[codes[inside]]))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 _ID = re.compile(r'(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)?(?:\{(?P<pairs>(?:[^"{}]|"(?:[^"\\]|\\.)*")*)\})?', re.DOTALL)
 _PAIR = re.compile(r'\s*([^\s=,"]+)="((?:[^"\\]|\\.)*)"\s*(?:,|$)', re.DOTALL)
 _OURS = {
-    *("signal", "horizon", "quantile", "model", "unit", "limit", "within", "family", "metric", "series"),
+    *("signal", "horizon", "quantile", "model", "unit", "limit", "within", "family", "metric", "series", "bound"),
     *("step", "level", "hindsight"),
 }
 _RESERVED = _OURS | {"job", "instance", "le"}  # the latter are added or read by a scrape
