@@ -95,6 +95,15 @@ def test_parts_fill_in_the_step_and_are_shared_between_signals():
         ("queues:\n  q: {title: Q, jobs: jobs_done, busy: worker_busy, times: jobs_done}\n", 2, "a count by le, which"),
         ("queues:\n  q: {title: Q, jobs: jobs_done, busy: worker_busy, poll: soon}\n", 2, "duration"),
         ("calendar:\n  timezone: Asia/Singapura\n", 2, "time zone"),
+        ("flow:\n  - [collector]\n  - [worker, moon]\n", 3, "the area 'moon' is in flow, but no signal lies in it"),
+        ("flow:\n  - [worker]\n  - [queue,\n     worker]\n", 4, "'worker' is in flow twice"),
+        ("flow:\n  - worker\n", 2, "valid tuple"),
+        (HEAD + "    watch:\n      leest: 1\n", 9, "leest: there is no such key"),
+        (HEAD + "    watch: {least_above: -1}\n", 8, "greater than or equal"),
+        (HEAD + "    watch: {lowest: 2, highest: 1}\n", 8, "must be less than highest"),
+        (HEAD + "    watch: false\n", 8, "watch"),
+        (HEAD + "    tells: deploy\n", 2, "deploy with one label in by"),
+        (HEAD + "    tells: restart\n    by: [job]\n", 2, "restart without by"),
         ("alerts:\n  a: {alert: Down, signals: [post_seen]}\n", 2, "the alert a is about signals 'post_seen'"),
         ("alerts:\n  a:\n    alert: Down\n    areas: [moon]\n", 4, "about areas 'moon', which are not there"),
         ("alerts:\n  a:\n    alert: Down\n", 2, "name the signals"),
@@ -289,3 +298,26 @@ def test_add_finds_its_place_however_the_file_is_written(tmp_path, before):
     got = catalogue_file.load(tmp_path)
     assert got.signals.keys() == known.signals.keys() | {"temperature"}
     assert got.limits == known.limits
+
+
+def test_the_flow_gives_each_area_its_height(tmp_path):
+    known = catalogue_file.load()
+    order = ["collector", "queue", "llm", "dm", "backend", "host"]
+    assert [known.height(area) for area in order] == [0, 1, 2, 3, 4, 5]
+    assert known.height("worker") == known.height("database") == 2
+    assert known.height("nothing that is there") == 5
+    assert known.heights == {one.area: known.height(one.area) for one in known.signals.values()}
+    assert {area for areas in known.flow for area in areas} <= {*known.heights}
+
+
+def test_an_own_flow_takes_the_place_of_the_shipped_one(tmp_path):
+    known = catalogue_file.load(written(tmp_path, "flow:\n  - [host]\n  - [queue]\n"))
+    assert known.flow == (("host",), ("queue",))
+    assert known.height("collector") == 2
+    alone = catalogue_file.load(written(tmp_path, "shipped: false\n" + HEAD))
+    assert (alone.flow, alone.height("x")) == ((), 0)
+
+
+def test_a_shipped_flow_does_not_trip_over_areas_whose_signals_are_switched_off(tmp_path):
+    off = "".join(f"  {name}: null\n" for name in ("broadcasts_sent", "broadcast_failures"))
+    assert catalogue_file.load(written(tmp_path, "signals:\n" + off)).height("backend") == 4

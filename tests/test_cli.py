@@ -20,6 +20,7 @@ COMMANDS = (
     "ledger list",
     "ledger score",
     "ledger replay",
+    "anomalies mark",
     "catalogue check",
     "catalogue list",
     "catalogue add",
@@ -171,3 +172,45 @@ def test_schedule_prints_units_with_this_python(run):
     assert code == 0
     assert sys.executable in out
     assert "OnCalendar=Mon" in out
+
+
+MARKED = "20261008T0200Z-queue_pending-3fa9c1"
+
+
+def test_anomalies_mark_writes_into_the_catalogue_folder(run, here):
+    (here / "mine").mkdir()
+    (here / "tutordex.toml").write_text('catalogue = "mine"\n')
+    code, out, _ = run("anomalies", "mark", MARKED, "false", "--note", "a test: not real", "--by", "ops")
+    assert (code, out) == (0, f"{MARKED} is marked as false in mine/anomalies.yaml\n")
+    assert run("anomalies", "mark", MARKED.replace("08T", "15T"), "expected", "--every", "7d")[0] == 0
+    text = (here / "mine" / "anomalies.yaml").read_text()
+    assert text.count("incident: ") == 2
+    assert 'verdict: "false"\n    note: "a test: not real"\n    by: "ops"\n' in text
+    assert "2 marks: all is well" in run("catalogue", "check")[1]
+    assert "2 marks: all is well" in run("catalogue", "check", "mine")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((MARKED, "maybe", "--file", "a.yaml"), "is none of confirmed, false, expected"),
+        (("big-one", "false", "--file", "a.yaml"), "is not the name of an incident"),
+        ((MARKED, "false", "--every", "7d", "--file", "a.yaml"), "every is for what is expected"),
+        ((MARKED, "expected", "--every", "weekly", "--file", "a.yaml"), "is not a duration"),
+        ((MARKED, "false"), "--file anomalies.yaml"),
+    ],
+)
+def test_anomalies_mark_refuses_in_one_sentence(run, here, words, said):
+    code, _, err = run("anomalies", "mark", *words)
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert [*here.iterdir()] == []
+
+
+def test_anomalies_mark_leaves_a_broken_file_alone(run, here):
+    (here / "a.yaml").write_text("marks:\n  - incident: x\n")
+    code, _, err = run("anomalies", "mark", MARKED, "false", "--file", "a.yaml")
+    assert code == 1
+    assert err.startswith("tutordex-analysis: a.yaml:2: ")
+    assert err.count("\n") == 1
+    assert (here / "a.yaml").read_text() == "marks:\n  - incident: x\n"

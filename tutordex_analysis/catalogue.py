@@ -136,7 +136,7 @@ class Signal(Spec):
     watch: Watch | None = Field(
         default_factory=Watch, description="Which unusual values are worth an alert; null: it is not watched"
     )
-    marks: Literal["deploy", "restart"] | None = Field(
+    tells: Literal["deploy", "restart"] | None = Field(
         None, description="A new value of its label is a deploy; its value, a start in unix_seconds, a restart"
     )
     follows_work: Literal["level", "growth"] | None = Field(
@@ -173,8 +173,8 @@ class Signal(Spec):
             raise CatalogueError(f"lower ({self.lower:g}) must be less than upper ({self.upper:g})")
         if self.kind == "ratio" and self.unit != "ratio":
             raise CatalogueError(f"the unit of a ratio is ratio, not {self.unit}")
-        if self.marks is not None and (self.kind != "gauge" or (self.marks == "deploy") != (len(self.by) == 1)):
-            raise CatalogueError("marks is for a gauge: deploy with one label in by:, its version; restart without by:")
+        if self.tells is not None and (self.kind != "gauge" or (self.tells == "deploy") != (len(self.by) == 1)):
+            raise CatalogueError("tells is for a gauge: deploy with one label in by:, its version; restart without by:")
         self._asks_promql()
         return self
 

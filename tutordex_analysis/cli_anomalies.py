@@ -85,6 +85,7 @@ def mark(
                 'say where marks are kept: --file anomalies.yaml, or catalogue = "my-signals" in tutordex.toml'
             )
         path = folder / verdicts_file.NAME
+    note, by = (text.encode(errors="replace").decode() for text in (note, by))
     try:
         made = verdicts_file.Verdict(
             incident=incident, verdict=cast(verdicts_file.Word, verdict), note=note, by=by, every=every or None

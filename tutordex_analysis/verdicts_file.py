@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -175,13 +174,21 @@ def _appended(text: str, mark: Verdict, root: yaml.Node | None) -> str | None:
     elif listed is not None and isinstance(listed, yaml.SequenceNode):  # marks: []
         text = text[: listed.start_mark.index].rstrip(" ") + text[listed.end_mark.index :]
     filled = {key: value for key, value in _plain(mark).items() if value not in (None, "", [])}
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in filled.items()]
+    lines = [f"{key}: {_scalar(value)}" for key, value in filled.items()]
     entry = f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"
     return (text if text.endswith("\n") or not text else text + "\n") + entry
 
 
+def _scalar(value: str | list[str]) -> str:
+    """A text, or texts, on one line and in quotes, so that nothing in it means anything to YAML."""
+    dumped: str = yaml.safe_dump(
+        value, default_style='"', default_flow_style=True, allow_unicode=True, width=float("inf")
+    )
+    return dumped.strip()
+
+
 def _plain(mark: Verdict) -> dict[str, Any]:
-    """The keys of a mark as the file has them; JSON of a text is YAML of it too."""
+    """The keys of a mark as the file has them."""
     moments = {
         key: f"{moment:%Y-%m-%dT%H:%M:%SZ}" for key, moment in (("from", mark.start), ("to", mark.end)) if moment
     }

@@ -78,6 +78,16 @@ def test_what_starts_while_something_upstream_goes_on_belongs_to_it():
     assert groups(made(run("pending", 0, 5), run("jobs", 8, 9))) == {0: ["pending"], 8: ["jobs"]}
 
 
+def test_what_flickers_upstream_goes_on_in_the_pauses_also_while_nobody_knows_that_it_comes_back():
+    then = made(run("pending", 0, 5), run("jobs", 6, 7))
+    later = made(run("pending", 0, 5), run("jobs", 6, 7), run("pending", 7, 9))
+    assert groups(then) == groups(later) == {0: ["pending", "jobs"]}
+
+
+def test_of_those_that_began_at_once_the_most_upstream_gives_the_name():
+    assert made(run("asked", 0, 0), run("posts", 0, 0)).frame.loc[0, "incident"].startswith("20261102T0000Z-posts-")
+
+
 def test_flicker_of_one_series_is_one_run():
     found = made(run("posts", 0, 0, cost=1.0), run("posts", 2, 3, cost=2.0, score=7.0, seen=0.0), run("posts", 6, 6))
     first, second = found.members.to_dict("records")

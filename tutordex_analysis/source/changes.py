@@ -1,6 +1,6 @@
 """Releases and restarts of a stack, from the version that each process exposes and the moment at which it started.
 
-The catalogue says which signals tell them (`marks: deploy`, `marks: restart`). Where they are not held, raw counters of
+The catalogue says which signals tell them (`tells: deploy`, `tells: restart`). Where they are not held, raw counters of
 the same area tell almost the same: their label `pipeline_version`, and that they began again.
 """
 
@@ -40,13 +40,13 @@ def read_changes(source: Source, time_range: TimeRange) -> Changes:
         time_range: The stretch; a change is known as exactly as its step, a restart mostly to the second.
     """
     known = source.catalogue
-    telling = [signal for signal in known.signals.values() if signal.marks is not None]
+    telling = [signal for signal in known.signals.values() if signal.tells is not None]
     if not telling:
-        return Changes(notes=("Releases and restarts are not known: no signal of the catalogue marks them.",))
+        return Changes(notes=("Releases and restarts are not known: no signal of the catalogue tells them.",))
     found: list[Change] = []
     gaps: dict[str, list[str]] = {}
     for signal in telling:
-        what = "Releases" if signal.marks == "deploy" else "Restarts"
+        what = "Releases" if signal.tells == "deploy" else "Restarts"
         try:
             changes, gap = _told(source, signal, known, time_range)
         except SourceError as error:
@@ -72,13 +72,13 @@ def _told(source: Source, signal: Signal, known: Catalogue, time_range: TimeRang
     """The changes that a signal tells, or counters of its area in its stead, and what is to be said of that."""
     answer = _fetched(source, signal.parts[0], time_range)
     if answer is not None:
-        if signal.marks == "deploy":
+        if signal.tells == "deploy":
             return list(_releases(answer, signal.by[0], signal.area)), ""
         return list(_starts(answer, signal.area, time_range)), ""
     why = _NOT_PULLED if isinstance(source, ArchiveSource) else _NOT_EXPOSED
     for counter in _counters(known, signal.area):
         answer = _fetched(source, counter, time_range)
-        if answer is not None and signal.marks == "restart":
+        if answer is not None and signal.tells == "restart":
             return list(_resets(answer, signal.area)), _ROUGH + why
         if answer is not None and VERSION in answer.columns:
             return list(_releases(answer, VERSION, signal.area)), _ROUGH + why
