@@ -32,7 +32,7 @@ def incidents(rows: pd.DataFrame) -> Table:
     """
     columns: dict[str, Column] = {
         "No.": lambda r: str(r["number"]),
-        "When": lambda r: str(r["when"]),
+        "When": lambda r: str(r["when"]).replace(" ", "\u00a0"),
         "First unusual": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
         "In": lambda r: str(r["area"]),
         "Severity": lambda r: str(r["severity"]),

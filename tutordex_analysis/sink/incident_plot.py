@@ -50,6 +50,10 @@ class Case(Protocol):
         """Its place on the page, from 1."""
 
     @property
+    def heading(self) -> str:
+        """When, and how bad."""
+
+    @property
     def sentence(self) -> str:
         """What happened."""
 
@@ -74,15 +78,15 @@ class Case(Protocol):
 class Told:
     """A sentence above a picture, as two outputs of a notebook."""
 
-    number: int
+    heading: str
     sentence: str
     picture: Picture
 
     def _repr_html_(self) -> str:
-        return f"<h3>{self.number}</h3><p>{html.escape(self.sentence)}</p>"
+        return f"<h3>{html.escape(self.heading)}</h3><p>{html.escape(self.sentence)}</p>"
 
     def __repr__(self) -> str:
-        return f"{self.number}. {self.sentence}"
+        return f"{self.heading}\n{self.sentence}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +108,7 @@ class Cases:
 
 def cases(incidents: Iterable[Case], *, tz: str) -> Cases:
     """Each incident as a sentence and a figure."""
-    return Cases(tuple(Told(one.number, one.sentence, incident(one, tz=tz)) for one in incidents))
+    return Cases(tuple(Told(f"{one.number}. {one.heading}", one.sentence, incident(one, tz=tz)) for one in incidents))
 
 
 @look.style()
@@ -117,8 +121,9 @@ def incident(case: Case, *, tz: str = "Asia/Singapore") -> Picture:
     """
     zone = ZoneInfo(tz)
     shown = list(case.traces)[:MOST_PANELS]
-    head = f"{case.number} · {day_text(case.start, zone, clock=True)}"
-    figure, axes = look.canvas(title=head, height=1.2 + 1.75 * max(len(shown), 1), panels=max(len(shown), 1))
+    figure, axes = look.canvas(
+        title=f"{case.number}. {case.heading}", height=1.2 + 1.75 * max(len(shown), 1), panels=max(len(shown), 1)
+    )
     said = [f"Incident {case.number}. {case.sentence}"]
     for one, ax in zip(shown, axes, strict=False):
         _panel(ax, one.frame, one.unit, height=1.25)
@@ -201,8 +206,10 @@ def _band(rows: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _axis_unit(unit: str, zone: ZoneInfo | None = None) -> str:
-    name = look.subtitle(unit, zone) if zone is not None else ""
-    return f" · {name[:1].lower()}{name[1:]}" if name else ""
+    if zone is None:
+        return ""
+    name = unit_name(unit)
+    return f" · {name} · {zone.key} time" if name else f" · {zone.key} time"
 
 
 def _changes(axes: Sequence[Axes], contexts: pd.DataFrame, shown: Sequence[Trace], zone: ZoneInfo) -> list[str]:
