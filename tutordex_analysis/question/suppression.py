@@ -19,26 +19,36 @@ from tutordex_analysis.question.anomaly_health import DAY, WEEK, where_of
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 COLUMNS = ("signal", "where", "start", "end", "what", "why", "detail")
-WHY = ("silence", "known", "expected", "holiday", "budget", "policy")
+WHY = ("silence", "known", "expected", "release", "holiday", "budget", "policy")
 _HELD = {"silence": "silence", "incident file": "known"}  # contexts that keep an incident from alerting
+_CHANGES = ("deploy", "restart")
 _QUIET = -0.25  # change on a holiday from which it would have been news
 
 
 def of_incidents(
-    incidents: Incidents, contexts: pd.DataFrame, expected: pd.DataFrame, catalogue: Catalogue
+    graded: pd.DataFrame, contexts: pd.DataFrame, expected: pd.DataFrame, *, step: pd.Timedelta
 ) -> pd.DataFrame:
-    """Incidents that need no alert, since a silence or the incidents file holds all of one, or it was expected.
+    """Incidents that need no alert: a silence or the incidents file holds all of one; it was expected; or it is of low
+    severity and began with a release or restart.
+
+    Args:
+        graded: incident, start, end, severity.
+        contexts: Of `context.attach`.
+        expected: Of `verdict.suppressed`.
+        step: What an instant covers.
 
     Returns:
-        incident, why, detail.
+        incident, why, detail; one row an incident, with the first reason in the order of `WHY`.
     """
-    spans = incidents.frame.set_index("incident")[["start", "end"]]
-    rows = []
-    for one in contexts[contexts["kind"].isin(_HELD)].to_dict("records"):
-        start, end = spans.loc[one["incident"]]
-        if one["start"] <= start and end <= one["end"] + incidents.step:
+    facts = graded.set_index("incident")[["start", "end", "severity"]]
+    rows = [(one["incident"], "expected", one["why"]) for one in expected.to_dict("records")]
+    for one in contexts.to_dict("records"):
+        start, end, severity = facts.loc[one["incident"]]
+        if one["kind"] in _HELD and one["start"] <= start and end <= one["end"] + step:
             rows.append((one["incident"], _HELD[one["kind"]], one["name"]))
-    rows += [(one["incident"], "expected", one["why"]) for one in expected.to_dict("records")]
+        if one["kind"] in _CHANGES and severity == "low" and start - step <= one["end"] and one["start"] <= start:
+            rows.append((one["incident"], "release", one["name"]))
+    rows.sort(key=lambda row: WHY.index(row[1]))
     return pd.DataFrame(rows, columns=["incident", "why", "detail"]).drop_duplicates("incident", ignore_index=True)
 
 
