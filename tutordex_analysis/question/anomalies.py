@@ -44,7 +44,7 @@ class Unusual:
         glance: ds, score: the worst score of all series at each instant of these weeks, on the sides that matter; NaN
             where nothing could be judged.
         incidents: Those that alert, the worst first: the columns of `Incidents.frame`, and effect, severity, verdict,
-            note, sentence.
+            note, first_area (of the member that began first), sentence.
         members: Of every incident, also of those that were held back.
         contexts: What else was going on, of every incident; see `context.attach`.
         suppressed: One row a run or incident that was unusual and did not alert: signal, where, start, end, what, why
@@ -224,6 +224,9 @@ def _graded(
     levels = {(name, series): level for name, one in histories.items() for series, level in severity.usual(one).items()}
     graded = severity.graded(grouped, catalogue=catalogue, levels=levels)
     judged = verdict.judged(grouped, marks)
+    members = {name: frames.records(own) for name, own in grouped.members.groupby("incident")}
+    first = [str(anomaly_findings.first_of(members[name])["area"]) for name in graded["incident"]]
+    graded = graded.assign(first_area=pd.Series(first, index=graded.index, dtype=object))
     return graded.merge(judged[["incident", "verdict", "note"]], on="incident", how="left")
 
 

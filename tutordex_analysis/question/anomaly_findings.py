@@ -200,13 +200,18 @@ def _spread(own: Sequence[Mapping[str, object]], catalogue: Catalogue) -> Iterat
     if len(titles) == 1:
         yield f"{len(own)} series of it"
         return
-    first = min(own, key=lambda one: (str(one["start"]), int(str(one["place"]))))
+    first = first_of(own)
     origin = catalogue.signal(str(first["signal"])).title
     where = f"first seen in the {area_name(str(first['area']))}"
     where += f" ({_inside(origin)})" if origin != titles[0] else ""
     rest = [_inside(title) for title in titles[1:] if title != origin]
     more = f" and {len(rest) - _MOST_NAMES} more" if len(rest) > _MOST_NAMES else ""
     yield f"{where}, also {', '.join(rest[:_MOST_NAMES])}{more}" if rest else where
+
+
+def first_of(own: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    """The member that began first, of those that began together the most upstream one."""
+    return min(own, key=lambda one: (pd.Timestamp(str(one["start"])), int(str(one["place"]))))
 
 
 def _inside(text: str) -> str:
@@ -261,7 +266,7 @@ def _incident(row: Mapping[str, object], health: Health, catalogue: Catalogue) -
         effect=cost if signal.kind == "count" else seen - expected,
         unit=signal.unit,
         certainty=health.precision.share if known >= _FEW else float("nan"),
-        action="" if marked else f"Look at the {area_name(signal.area)} first. Say what it was: {mark}",
+        action="" if marked else f"Look at the {area_name(str(row['first_area']))} first. Say what it was: {mark}",
         priority=0.0 if row["verdict"] == "false" else min(PRIORITY[str(row["severity"])] + more, 100.0),
     )
 

@@ -44,7 +44,8 @@ class Case:
         number: Its place on the page, from 1.
         incident: Its name.
         heading: When, and how bad.
-        sentence: What happened.
+        sentence: What happened, and when.
+        what: The same without the time.
         start: First moment of its first unusual step, UTC.
         end: Last moment of its last one.
         traces: Its members, the most upstream first, one a signal where there are several.
@@ -55,6 +56,7 @@ class Case:
     incident: str
     heading: str
     sentence: str
+    what: str
     start: pd.Timestamp
     end: pd.Timestamp
     traces: tuple[Trace, ...]
@@ -93,6 +95,7 @@ def _case(number: int, row: Mapping[str, object], found: Unusual, catalogue: Cat
         incident=str(row["incident"]),
         heading=f"{when(row, catalogue.calendar.timezone, step=found.step)} · {row['severity']}",
         sentence=str(row["sentence"]),
+        what=str(row["sentence"]).partition(": ")[2],
         start=start,
         end=end,
         traces=tuple(

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from tutordex_analysis.frame import records
-from tutordex_analysis.measure import day_text, number_text, value_text
+from tutordex_analysis.measure import day_text, number_text, rounded, value_text
 from tutordex_analysis.sink.table import MOST_ROWS, Table
 
 Column = Callable[[Mapping[str, object]], str]
@@ -55,7 +55,7 @@ def week(rows: pd.DataFrame) -> Table:
     columns: dict[str, Column] = {
         "Signal": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
         "Seen": lambda r: _value(r, "seen"),
-        "Expected": lambda r: _value(r, "expected"),
+        "Expected": lambda r: value_text(rounded(_number(r, "expected"), beside=_number(r, "seen")), str(r["unit"])),
         "Outside its band": lambda r: _share(_number(r, "outside")),
     }
     known = rows[rows["judged"] > 0]
@@ -134,7 +134,8 @@ def policies(rows: pd.DataFrame) -> Table:
     """What is worth an alert: one row a signal.
 
     Args:
-        rows: Columns title, unit, direction, least_above, least_below, share_above, share_below, persistence, threshold.
+        rows: Columns title, unit, direction, least_above, least_below, share_above, share_below, persistence,
+            threshold.
     """
     columns: dict[str, Column] = {
         "Signal": lambda r: str(r["title"]),
