@@ -65,6 +65,19 @@ def value_text(value: float, unit: str) -> str:
     return f"{number_text(value / factor)}{suffix}{' ' + noun if noun else ''}"
 
 
+def rounded(value: float, *, beside: float) -> float:
+    """A number without the digits that do not matter beside another one: under a hundredth of the larger of both.
+
+    Example:
+        >>> rounded(0.0000027, beside=3.0), rounded(0.86123, beside=7.0), rounded(12.0, beside=float("nan"))
+        (0.0, 0.86, 12.0)
+    """
+    size = max(abs(value), abs(beside))
+    if not math.isfinite(size) or size == 0:
+        return value
+    return round(value, max(3 - math.ceil(math.log10(size)), 0))
+
+
 def number_text(value: float) -> str:
     """A bare number: thousands separators, no digits that do not matter.
 

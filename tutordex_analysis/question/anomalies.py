@@ -45,11 +45,11 @@ class Unusual:
         glance: ds, score: the worst score of all series at each instant of these weeks, on the sides that matter; NaN
             where nothing could be judged.
         incidents: Those that alert, the worst first: the columns of `Incidents.frame`, and effect, severity, verdict,
-            note, sentence.
+            note, first_area (of the member that began first), sentence.
         members: Of every incident, also of those that were held back.
         contexts: What else was going on, of every incident; see `context.attach`.
         suppressed: One row a run or incident that was unusual and did not alert: signal, where, start, end, what, why
-            (policy, budget, silence, known, expected or holiday), detail.
+            (one of `suppression.WHY`), detail.
         health: How the detectors do.
         week: One row a series of the last seven days against its band; see `anomaly_health.this_week`.
         findings: One sentence an incident of the last seven days, and what cannot be judged; columns of `Finding`.
@@ -132,8 +132,8 @@ def unusual(
         catalogue: Policies, areas, limits, civil time.
         masks: Alerts that fired, silences and incidents told by hand. A silence, or an entry of the incidents file,
             that holds all of an incident keeps it from alerting; an alert that fired is told beside it.
-        changes: Releases and restarts.
-        verdicts: What people said of incidents.
+        changes: Releases and restarts; an incident of low severity that begins with one does not alert.
+        verdicts: What people said of incidents; what was expected does not alert.
         alerts_per_week: Alerts that are wanted in a week over all signals together.
         weeks: Civil weeks that are told, the newest included.
 
@@ -151,7 +151,7 @@ def unusual(
     grouped = together(_members(alerts, catalogue, since), height=catalogue.heights, step=step, newest=at)
     contexts = attach(grouped, catalogue=catalogue, masks=masks, changes=changes)
     found = _graded(grouped, catalogue, histories, marks)
-    held = suppression.of_incidents(grouped, contexts, verdict.suppressed(grouped, marks), catalogue)
+    held = suppression.of_incidents(found, contexts, verdict.suppressed(grouped, marks), step=step)
     shown = found[~found["incident"].isin(held["incident"])]
     told = [
         anomaly_findings.sentence(row, grouped.members, contexts, alerts, catalogue, step=step)
@@ -205,6 +205,9 @@ def _graded(
     levels = {(name, series): level for name, one in histories.items() for series, level in severity.usual(one).items()}
     graded = severity.graded(grouped, catalogue=catalogue, levels=levels)
     judged = verdict.judged(grouped, marks)
+    members = {name: frames.records(own) for name, own in grouped.members.groupby("incident")}
+    first = [str(anomaly_findings.first_of(members[name])["area"]) for name in graded["incident"]]
+    graded = graded.assign(first_area=pd.Series(first, index=graded.index, dtype=object))
     return graded.merge(judged[["incident", "verdict", "note"]], on="incident", how="left")
 
 

@@ -200,9 +200,23 @@ def _spread(own: Sequence[Mapping[str, object]], catalogue: Catalogue) -> Iterat
     if len(titles) == 1:
         yield f"{len(own)} series of it"
         return
-    rest = [title[:1].lower() + title[1:] if title[1:2].islower() else title for title in titles[1:]]
+    first = first_of(own)
+    origin = catalogue.signal(str(first["signal"])).title
+    where = f"first seen in the {area_name(str(first['area']))}"
+    where += f" ({_inside(origin)})" if origin != titles[0] else ""
+    rest = [_inside(title) for title in titles[1:] if title != origin]
     more = f" and {len(rest) - _MOST_NAMES} more" if len(rest) > _MOST_NAMES else ""
-    yield f"first seen in the {area_name(str(own[0]['area']))}, also {', '.join(rest[:_MOST_NAMES])}{more}"
+    yield f"{where}, also {', '.join(rest[:_MOST_NAMES])}{more}" if rest else where
+
+
+def first_of(own: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    """The member that began first, of those that began together the most upstream one."""
+    return min(own, key=lambda one: (pd.Timestamp(str(one["start"])), int(str(one["place"]))))
+
+
+def _inside(text: str) -> str:
+    """A text as it stands inside a sentence."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _cost(own: Sequence[Mapping[str, object]], catalogue: Catalogue) -> Iterator[str]:
@@ -226,7 +240,7 @@ def _beside(contexts: pd.DataFrame) -> list[str]:
     """What else was going on, two things at most, as the end of a sentence."""
     told = contexts.drop_duplicates("sentence")["sentence"].head(_MOST_CONTEXTS)
     texts = [str(one).rstrip(".") for one in told]
-    return [text[:1].lower() + text[1:] if text[1:2].islower() else text for text in texts]
+    return [_inside(text) for text in texts]
 
 
 def _each(step: pd.Timedelta) -> str:
@@ -252,7 +266,7 @@ def _incident(row: Mapping[str, object], health: Health, catalogue: Catalogue) -
         effect=cost if signal.kind == "count" else seen - expected,
         unit=signal.unit,
         certainty=health.precision.share if known >= _FEW else float("nan"),
-        action="" if marked else f"Look at the {area_name(signal.area)} first. Say what it was: {mark}",
+        action="" if marked else f"Look at the {area_name(str(row['first_area']))} first. Say what it was: {mark}",
         priority=0.0 if row["verdict"] == "false" else min(PRIORITY[str(row["severity"])] + more, 100.0),
     )
 

@@ -12,6 +12,7 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.frame import records
 from tutordex_analysis.model.anomaly import Anomalies
 from tutordex_analysis.question.anomalies import Unusual
+from tutordex_analysis.question.anomaly_findings import when
 from tutordex_analysis.question.anomaly_health import WEEK, title_of
 
 MOST = 6
@@ -42,7 +43,9 @@ class Case:
     Attributes:
         number: Its place on the page, from 1.
         incident: Its name.
-        sentence: What happened.
+        heading: When, and how bad.
+        sentence: What happened, and when.
+        what: The same without the time.
         start: First moment of its first unusual step, UTC.
         end: Last moment of its last one.
         traces: Its members, the most upstream first, one a signal where there are several.
@@ -51,7 +54,9 @@ class Case:
 
     number: int
     incident: str
+    heading: str
     sentence: str
+    what: str
     start: pd.Timestamp
     end: pd.Timestamp
     traces: tuple[Trace, ...]
@@ -63,8 +68,8 @@ def cases(found: Unusual, catalogue: Catalogue, *, most: int = MOST) -> tuple[Ca
     return tuple(_case(i + 1, row, found, catalogue) for i, row in enumerate(records(found.incidents.head(most))))
 
 
-def outlined(found: Unusual, *, most: int = MOST) -> pd.DataFrame:
-    """start, end, number of every incident that alerts; number is 0 for those that `cases` leaves out."""
+def outlined(found: Unusual, *, most: int = 10) -> pd.DataFrame:
+    """start, end, number of every incident that alerts; number is 0 for those that no table shows."""
     numbers = np.arange(1, len(found.incidents) + 1)
     return found.incidents[["start", "end"]].assign(number=np.where(numbers <= most, numbers, 0))
 
@@ -88,7 +93,9 @@ def _case(number: int, row: Mapping[str, object], found: Unusual, catalogue: Cat
     return Case(
         number=number,
         incident=str(row["incident"]),
+        heading=f"{when(row, catalogue.calendar.timezone, step=found.step)} · {row['severity']}",
         sentence=str(row["sentence"]),
+        what=str(row["sentence"]).partition(": ")[2],
         start=start,
         end=end,
         traces=tuple(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.frame import records
-from tutordex_analysis.measure import change_text, value_text
+from tutordex_analysis.measure import change_text, rounded, value_text
 from tutordex_analysis.model.anomaly import Anomalies
 from tutordex_analysis.model.incidents import Incidents, intervals
 from tutordex_analysis.question.anomaly_health import DAY, WEEK, where_of
@@ -19,26 +19,38 @@ from tutordex_analysis.question.anomaly_health import DAY, WEEK, where_of
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 COLUMNS = ("signal", "where", "start", "end", "what", "why", "detail")
-WHY = ("silence", "known", "expected", "holiday", "budget", "policy")
+WHY = ("silence", "known", "expected", "release", "holiday", "budget", "policy")
 _HELD = {"silence": "silence", "incident file": "known"}  # contexts that keep an incident from alerting
+_CHANGES = ("deploy", "restart")
 _QUIET = -0.25  # change on a holiday from which it would have been news
 
 
 def of_incidents(
-    incidents: Incidents, contexts: pd.DataFrame, expected: pd.DataFrame, catalogue: Catalogue
+    graded: pd.DataFrame, contexts: pd.DataFrame, expected: pd.DataFrame, *, step: pd.Timedelta
 ) -> pd.DataFrame:
-    """Incidents that need no alert, since a silence or the incidents file holds all of one, or it was expected.
+    """Incidents that need no alert.
+
+    A silence or an entry of the incidents file holds all of one; it was marked as expected; or it is of low severity
+    and began with a release or restart.
+
+    Args:
+        graded: incident, start, end, severity.
+        contexts: Of `context.attach`.
+        expected: Of `verdict.suppressed`.
+        step: What an instant covers.
 
     Returns:
-        incident, why, detail.
+        incident, why, detail; one row an incident, with the first reason in the order of `WHY`.
     """
-    spans = incidents.frame.set_index("incident")[["start", "end"]]
-    rows = []
-    for one in contexts[contexts["kind"].isin(_HELD)].to_dict("records"):
-        start, end = spans.loc[one["incident"]]
-        if one["start"] <= start and end <= one["end"] + incidents.step:
+    facts = graded.set_index("incident")[["start", "end", "severity"]]
+    rows = [(one["incident"], "expected", one["why"]) for one in expected.to_dict("records")]
+    for one in contexts.to_dict("records"):
+        start, end, severity = facts.loc[one["incident"]]
+        if one["kind"] in _HELD and one["start"] <= start and end <= one["end"] + step:
             rows.append((one["incident"], _HELD[one["kind"]], one["name"]))
-    rows += [(one["incident"], "expected", one["why"]) for one in expected.to_dict("records")]
+        if one["kind"] in _CHANGES and severity == "low" and start - step <= one["end"] and one["start"] <= start:
+            rows.append((one["incident"], "release", one["name"]))
+    rows.sort(key=lambda row: WHY.index(row[1]))
     return pd.DataFrame(rows, columns=["incident", "why", "detail"]).drop_duplicates("incident", ignore_index=True)
 
 
@@ -54,7 +66,7 @@ def table(
     since: pd.Timestamp,
     step: pd.Timedelta,
 ) -> pd.DataFrame:
-    """One row a run or incident that did not alert, by reason and the newest first.
+    """One row a run or incident that did not alert, by reason and the newest first; `start` is its first moment.
 
     Args:
         edge: Signal → scores under its policy, with the threshold at the band's edge.
@@ -74,15 +86,15 @@ def table(
         signal = catalogue.signal(what["signal"])
         where = where_of(signal, what["unique_id"])
         direction = _words(what.to_dict(), signal.unit)
-        rows.append((signal.name, where, what["start"], what["end"], direction, one["why"], one["detail"]))
+        rows.append((signal.name, where, what["start"] - step, what["end"], direction, one["why"], one["detail"]))
     rows += _holidays(catalogue, histories, holidays, step)
     for name, own in edge.items():
         outside = (own.frame["score"] > 1).to_numpy()
         odd = own.frame["is_anomaly"].to_numpy(dtype=bool)
         kept = alerts[name].frame["is_anomaly"].to_numpy(dtype=bool)
         signal = catalogue.signal(name)
-        rows += _runs(own.frame, signal, odd & ~kept, beside=kept, why="budget", since=since)
-        rows += _runs(own.frame, signal, outside & ~odd, beside=odd, why="policy", since=since)
+        rows += _runs(own.frame, signal, odd & ~kept, beside=kept, why="budget", since=since, step=step)
+        rows += _runs(own.frame, signal, outside & ~odd, beside=odd, why="policy", since=since, step=step)
     found = pd.DataFrame(rows, columns=list(COLUMNS))
     found["start"], found["end"] = (pd.to_datetime(found[name], utc=True) for name in ("start", "end"))
     order = found.assign(place=found["why"].map(WHY.index), back=-found["end"].astype("int64"))
@@ -90,7 +102,14 @@ def table(
 
 
 def _runs(
-    whole: pd.DataFrame, signal: Signal, chosen: Bools, *, beside: Bools, why: str, since: pd.Timestamp
+    whole: pd.DataFrame,
+    signal: Signal,
+    chosen: Bools,
+    *,
+    beside: Bools,
+    why: str,
+    since: pd.Timestamp,
+    step: pd.Timedelta,
 ) -> Iterator[tuple[object, ...]]:
     """The runs of chosen rows in the weeks; one that touches a row beside belongs to that and is no run of its own."""
     recent = (whole["ds"] > since).to_numpy()
@@ -106,7 +125,15 @@ def _runs(
     for one in records(intervals(rows.assign(is_anomaly=alone))):
         detail = "return to normal" if one["kind"] == "return" else _policy_words(one, why)
         where = where_of(signal, str(one["unique_id"]))
-        yield signal.name, where, one["start"], one["end"], _words(one, signal.unit), why, detail
+        yield (
+            signal.name,
+            where,
+            pd.Timestamp(str(one["start"])) - step,
+            one["end"],
+            _words(one, signal.unit),
+            why,
+            detail,
+        )
 
 
 def _policy_words(one: Mapping[str, object], why: str) -> str:
@@ -117,7 +144,7 @@ def _words(one: Mapping[str, object], unit: str) -> str:
     seen, expected = float(str(one["seen"])), float(str(one["expected"]))
     if np.isnan(seen):
         return "no value"
-    return f"{value_text(seen, unit)}, expected {value_text(expected, unit)}"
+    return f"{value_text(seen, unit)}, expected {value_text(rounded(expected, beside=seen), unit)}"
 
 
 def _holidays(

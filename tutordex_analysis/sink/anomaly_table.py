@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from tutordex_analysis.frame import records
-from tutordex_analysis.measure import day_text, number_text, value_text
+from tutordex_analysis.measure import day_text, number_text, rounded, value_text
 from tutordex_analysis.sink.table import MOST_ROWS, Table
 
 Column = Callable[[Mapping[str, object]], str]
@@ -17,6 +17,7 @@ WHY = {
     "silence": "silenced in Alertmanager",
     "known": "known by hand, in the incidents file",
     "expected": "marked as expected",
+    "release": "of low severity, with a release or restart",
     "holiday": "a public holiday",
     "budget": "under the threshold that the alert budget sets",
     "policy": "too small, too short or to the good side for the signal's policy",
@@ -32,7 +33,7 @@ def incidents(rows: pd.DataFrame) -> Table:
     """
     columns: dict[str, Column] = {
         "No.": lambda r: str(r["number"]),
-        "When": lambda r: str(r["when"]),
+        "When": lambda r: str(r["when"]).replace(" ", "\u00a0"),
         "First unusual": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
         "In": lambda r: str(r["area"]),
         "Severity": lambda r: str(r["severity"]),
@@ -54,7 +55,7 @@ def week(rows: pd.DataFrame) -> Table:
     columns: dict[str, Column] = {
         "Signal": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
         "Seen": lambda r: _value(r, "seen"),
-        "Expected": lambda r: _value(r, "expected"),
+        "Expected": lambda r: value_text(rounded(_number(r, "expected"), beside=_number(r, "seen")), str(r["unit"])),
         "Outside its band": lambda r: _share(_number(r, "outside")),
     }
     known = rows[rows["judged"] > 0]
@@ -133,7 +134,8 @@ def policies(rows: pd.DataFrame) -> Table:
     """What is worth an alert: one row a signal.
 
     Args:
-        rows: Columns title, unit, direction, least_above, least_below, share_above, share_below, persistence, threshold.
+        rows: Columns title, unit, direction, least_above, least_below, share_above, share_below, persistence,
+            threshold.
     """
     columns: dict[str, Column] = {
         "Signal": lambda r: str(r["title"]),

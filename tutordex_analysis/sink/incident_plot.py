@@ -50,8 +50,16 @@ class Case(Protocol):
         """Its place on the page, from 1."""
 
     @property
+    def heading(self) -> str:
+        """When, and how bad."""
+
+    @property
     def sentence(self) -> str:
-        """What happened."""
+        """What happened, and when."""
+
+    @property
+    def what(self) -> str:
+        """The same without the time."""
 
     @property
     def start(self) -> pd.Timestamp:
@@ -74,15 +82,15 @@ class Case(Protocol):
 class Told:
     """A sentence above a picture, as two outputs of a notebook."""
 
-    number: int
-    sentence: str
+    heading: str
+    what: str
     picture: Picture
 
     def _repr_html_(self) -> str:
-        return f"<h3>{self.number}</h3><p>{html.escape(self.sentence)}</p>"
+        return f"<h3>{html.escape(self.heading)}</h3><p>{html.escape(self.what)}</p>"
 
     def __repr__(self) -> str:
-        return f"{self.number}. {self.sentence}"
+        return f"{self.heading}\n{self.what}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,21 +112,21 @@ class Cases:
 
 def cases(incidents: Iterable[Case], *, tz: str) -> Cases:
     """Each incident as a sentence and a figure."""
-    return Cases(tuple(Told(one.number, one.sentence, incident(one, tz=tz)) for one in incidents))
+    return Cases(tuple(Told(f"{one.number}. {one.heading}", one.what, incident(one, tz=tz)) for one in incidents))
 
 
 @look.style()
-def incident(case: Case, *, tz: str = "Asia/Singapore") -> Picture:
+def incident(case: Case, *, title: str = "", tz: str = "Asia/Singapore") -> Picture:
     """Up to three of its series, one above the other: expected and its band, what was seen, the incident shaded.
 
     Args:
         case: What is drawn.
+        title: Above it; none where the page has a heading.
         tz: Zone of the time axis.
     """
     zone = ZoneInfo(tz)
     shown = list(case.traces)[:MOST_PANELS]
-    head = f"{case.number} · {day_text(case.start, zone, clock=True)}"
-    figure, axes = look.canvas(title=head, height=1.2 + 1.75 * max(len(shown), 1), panels=max(len(shown), 1))
+    figure, axes = look.canvas(title=title, height=0.8 + 1.75 * max(len(shown), 1), panels=max(len(shown), 1))
     said = [f"Incident {case.number}. {case.sentence}"]
     for one, ax in zip(shown, axes, strict=False):
         _panel(ax, one.frame, one.unit, height=1.25)
@@ -201,8 +209,10 @@ def _band(rows: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _axis_unit(unit: str, zone: ZoneInfo | None = None) -> str:
-    name = look.subtitle(unit, zone) if zone is not None else ""
-    return f" · {name[:1].lower()}{name[1:]}" if name else ""
+    if zone is None:
+        return ""
+    name = unit_name(unit)
+    return f" · {name} · {zone.key} time" if name else f" · {zone.key} time"
 
 
 def _changes(axes: Sequence[Axes], contexts: pd.DataFrame, shown: Sequence[Trace], zone: ZoneInfo) -> list[str]:
@@ -210,14 +220,18 @@ def _changes(axes: Sequence[Axes], contexts: pd.DataFrame, shown: Sequence[Trace
     if not shown or contexts.empty:
         return []
     first, last = shown[0].frame["ds"].min(), shown[0].frame["ds"].max()
-    some = contexts[contexts["kind"].isin(_DRAWN) & contexts["end"].between(first, last)].head(_MOST_MARKS)
-    words = []
+    near = contexts["kind"].isin(_DRAWN) & contexts["end"].between(first, last)
+    some = contexts[near].drop_duplicates(["name", "end"]).head(_MOST_MARKS)
+    words: list[str] = []
+    named: set[str] = set()
     for _, one in some.iterrows():
         at = look.number(pd.DatetimeIndex([one["end"]]))[0]
         for ax in axes:
             ax.axvline(at, color=look.QUIET, lw=1.0, linestyle=":", zorder=2)
         name = shorten(plain(str(one["name"])), most=34)
-        look.said(axes[0], name, at)
+        if name not in named:  # a second one would stand on the first
+            look.said(axes[0], name, at)
+        named.add(name)
         words.append(f"Dotted line: {name} at {day_text(one['end'], zone, clock=True)}.")
     return words
 
