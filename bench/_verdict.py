@@ -19,7 +19,7 @@ MORE = {
     "llm_down": ("llm_failure_share", "jobs_by_status", "assignments_parsed", "database_persists"),
     "llm_slow": ("llm_seconds", "llm_seconds_p95", "llm_failures", "queue_oldest_pending", "worker_busy", "cpu_used"),
     "database_refuses": ("database_failures", "database_persists", "queue_oldest_pending", "api_error_share"),
-    "replay": ("worker_busy", "queue_oldest_pending", "assignments_parsed", "database_persists", "cpu_used"),
+    "replay": ("worker_busy", "queue_processing", "queue_oldest_pending", "assignments_parsed", "cpu_used"),
     "worker_hung": ("assignments_parsed", "database_persists", "worker_busy"),
 }
 VOLUME = (  # what a quiet holiday makes small
