@@ -175,7 +175,7 @@ def publish(
     as_of: Annotated[str, typer.Option(help='A past moment to demonstrate, or "newest".')] = "",
     as_json: Json = False,
 ) -> None:
-    """Compute forecasts and breach dates, and write or serve them as metrics."""
+    """Compute forecasts, breach dates and anomaly scores, and write or serve them as metrics."""
     import pandas as pd
 
     from tutordex_analysis import publish as publishing
@@ -189,12 +189,13 @@ def publish(
     reports = load().reports
     path = output or reports / "metrics.prom"
     where = connect(source)
+    watch = publishing.Watch()
 
     def renew() -> publishing.Publication:
         now = pd.Timestamp.now("UTC")
         past = ledgers.folders(where)
         made = publishing.publication(
-            where, now=now, validity=validity, as_of=as_of, horizon=horizon, reports=reports, ledger=past
+            where, now=now, validity=validity, as_of=as_of, horizon=horizon, reports=reports, ledger=past, watch=watch
         )
         for complaint in made.complaints:
             print(complaint, file=sys.stderr)

@@ -13,16 +13,19 @@ import pandas as pd
 from tutordex_analysis import issued
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import AnalysisError, NotEnoughData
+from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import Masks
 from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Instant, Span, duration, instant
-from tutordex_analysis.question import capacity, issue
+from tutordex_analysis.question import anomalies, capacity, issue
 from tutordex_analysis.question.left_out import left_out
 from tutordex_analysis.question.resource import Resource, newest, resource
 from tutordex_analysis.question.scorecard import scorecard
 from tutordex_analysis.question.sufficiency import sufficiency
+from tutordex_analysis.question.watching import Watching, watching
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
+from tutordex_analysis.sink.exposition_anomalies import from_scores
 from tutordex_analysis.sink.exposition_ledger import from_scorecard
 from tutordex_analysis.sink.exposition_reports import from_shelf
 from tutordex_analysis.sink.shelf import shelf
@@ -35,6 +38,7 @@ NEWEST = "newest"  # as-of: the moment at which the source's newest sample was s
 WINDOW = "120d"
 HORIZON = "31d"  # a day more than the longest published lead
 STEP = "1h"
+_LEARN_EVERY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,6 +64,38 @@ class Publication:
     complaints: tuple[str, ...]
 
 
+@dataclass(kw_only=True, eq=False)
+class Watch:
+    """The watched signals of a source, whose scores are kept from one publication to the next."""
+
+    state: Watching | None = None
+    learnt: pd.Timestamp | None = None
+
+    def looked(self, source: Source, time_range: TimeRange) -> dict[str, pd.DataFrame]:
+        """The newest judged rows by signal; none where no watched signal has a history yet.
+
+        The first look learns from the whole range. Later ones read and judge what is newer; after a day, or where the
+        range was moved back, it is learnt anew, so that new series are taken in and late samples count.
+        """
+        end, state = time_range.end - time_range.step, self.state
+        newest = None if state is None else state.newest
+        try:
+            if (
+                state is None
+                or newest is None
+                or self.learnt is None
+                or not newest <= end <= self.learnt + _LEARN_EVERY
+            ):
+                state = watching(anomalies.gather(source, source.catalogue, time_range), source.catalogue)
+                self.state, self.learnt = state, end
+            elif newest < end:
+                since = TimeRange(newest, time_range.end, time_range.step)
+                state.look(anomalies.gather(source, source.catalogue, since))
+        except NotEnoughData:
+            return {}
+        return state.latest
+
+
 def publication(
     source: Source,
     *,
@@ -69,6 +105,7 @@ def publication(
     horizon: Span = HORIZON,
     reports: Path | None = None,
     ledger: Sequence[Path] = (),
+    watch: Watch | None = None,
 ) -> Publication:
     """Forecasts and breach dates of every catalogued signal that is to be published.
 
@@ -81,6 +118,8 @@ def publication(
         reports: Folder of the pages, whose state is published too.
         ledger: Folders of past forecasts, whose scores are published too; models that lost three times in a row are
             not used.
+        watch: What was expected and seen so far of watched signals; kept by the caller from one call to the next, so
+            that only new steps are judged. None for no anomaly scores.
 
     Raises:
         NotEnoughData: Nothing can be forecast.
@@ -101,6 +140,8 @@ def publication(
     families += from_scorecard(card.recent, card.demotions)
     if reports is not None and not as_of:
         families += from_shelf(shelf(reports))
+    if watch is not None:
+        families += from_scores(watch.looked(source, time_range))
     text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)
     said = issue.rows(resources, catalogue.calendar, issued_at=moment, leads=exposition.HORIZONS)
     return Publication(
