@@ -55,6 +55,11 @@ def test_the_most_upstream_signal_comes_first_though_it_was_seen_last():
     assert [*found.members["place"]] == [1, 2, 3]
 
 
+def test_what_began_long_after_the_first_cannot_have_caused_it_and_comes_later():
+    found = made(run("sent", 0, 5), run("jobs", 2, 5), run("pending", 4, 6), run("posts", 4, 4))
+    assert groups(found) == {0: ["jobs", "sent", "posts", "pending"]}
+
+
 def test_ties_go_by_start_and_then_by_score():
     found = made(run("jobs", 1, 1), run("calls", 0, 0), run("jobs", 1, 1, series="jobs{b}", score=5.0))
     assert [*found.members["unique_id"]] == ["calls", "jobs{b}", "jobs"]
@@ -202,5 +207,7 @@ def test_each_run_is_in_one_incident_and_every_incident_is_whole(runs):
     assert found.members["steps"].sum() == sum(one["steps"] for one in runs)
     assert {*found.members["incident"]} == {*found.frame["incident"]}
     assert found.frame["incident"].is_unique
-    heights = found.members["area"].map(lambda area: HEIGHT.get(area, 5))
-    assert heights.groupby(found.members["incident"]).is_monotonic_increasing.all()
+    rows = found.members
+    late = rows["start"] - rows.groupby("incident")["start"].transform("min") > pd.Timedelta("2h")
+    order = 10 * late + rows["area"].map(lambda area: HEIGHT.get(area, 5))
+    assert order.groupby(rows["incident"]).is_monotonic_increasing.all()

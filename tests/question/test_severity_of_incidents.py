@@ -37,7 +37,7 @@ def test_the_worst_member_counts_with_the_length_and_breadth_of_the_whole():
 
 
 def test_the_usual_level_makes_a_quiet_night_small():
-    night = run("posts_seen", 0, 5, seen=0.0, expected=1.0)
+    night = run("posts_seen", 0, 6, seen=0.0, expected=1.0)
     assert [*grades(night)["severity"]] == ["high"]
     assert [*grades(night, levels={("posts_seen", "posts_seen"): 17.0})["severity"]] == ["low"]
 

@@ -29,9 +29,9 @@ class Incidents:
     Attributes:
         frame: One row an incident, in order of time: incident (its name, the same in the next run when more data came),
             start and end (first and last unusual instant of all members); peak, signal, unique_id, area, direction,
-            kind, expected, seen, score, cost of its first member, the most upstream one; signals and series (how many),
+            kind, expected, seen, score, cost of its first member, the most upstream of those that began it; signals and series (how many),
             ongoing (whether the newest instant is still unusual).
-        members: One row a run of one series: incident, place (1 is the most upstream), signal, area, and the columns of
+        members: One row a run of one series: incident, place (1 is the first member), signal, area, and the columns of
             `intervals`.
         step: What an instant covers: a value at t is that of (t - step, t].
     """
@@ -95,6 +95,9 @@ def together(
     series that are at most `within` apart are one run that flickers. Nothing of this depends on what comes later, so
     incidents keep their names.
 
+    What began more than `within` after the first run cannot have caused it: it comes after those that began with it,
+    however far upstream it is.
+
     Args:
         members: The columns of `intervals`, with `signal` and `area`.
         height: Area → how far downstream it is; areas that are not named come last.
@@ -114,8 +117,9 @@ def together(
     runs["group"] = _grouped(runs, gap)
     names = {group: _name(rows.iloc[0]) for group, rows in runs.groupby("group")}
     runs["incident"] = pd.Series([names[group] for group in runs["group"]], index=runs.index).astype(str)
-    runs = runs.assign(weight=-runs["score"]).sort_values(
-        ["group", "height", "start", "weight", "signal", "unique_id"], kind="stable"
+    late = runs["start"] - runs.groupby("group")["start"].transform("min") > gap
+    runs = runs.assign(late=late, weight=-runs["score"]).sort_values(
+        ["group", "late", "height", "start", "weight", "signal", "unique_id"], kind="stable"
     )
     runs["place"] = runs.groupby("group").cumcount() + 1
     table = runs[list(MEMBER)].reset_index(drop=True)

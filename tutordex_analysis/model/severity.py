@@ -4,7 +4,7 @@ Points are added up, and every part can only raise them:
 
 - size, the deviation as a share of what was expected, or of the signal's usual level where that is more: 1 from a
   quarter (or where it is not known), 2 from the whole;
-- length: 1 from half an hour, 2 from four hours;
+- length: 1 from two hours, 2 from six hours;
 - breadth: 1 from two signals, 2 from four;
 - a drop to zero of at least half the usual level: 1;
 - a soft limit of the catalogue crossed: 2.
@@ -26,7 +26,7 @@ Severity: TypeAlias = Literal["low", "medium", "high"]
 RANK: dict[Severity, int] = {"low": 0, "medium": 1, "high": 2}
 
 _SIZES = (0.25, 1.0)
-_LENGTHS = (pd.Timedelta("30min"), pd.Timedelta("4h"))
+_LENGTHS = (pd.Timedelta("2h"), pd.Timedelta("6h"))
 _BREADTHS = (2, 4)
 _TO_ZERO = 0.5  # of the usual level; less is a quiet hour that was a little quieter
 _HIGH, _MEDIUM = 5, 3
