@@ -86,8 +86,8 @@ def _table(scores: pd.DataFrame, step: pd.Timedelta, zone: ZoneInfo) -> tuple[pd
     local = pd.DatetimeIndex(scores["ds"] - step / 2).tz_convert(zone).tz_localize(None)
     if not len(local):
         return pd.DatetimeIndex([]), np.full((0, 24), np.nan)
-    first = local[0].normalize() - local[0].dayofweek * _DAY
-    last = local[-1].normalize() + (6 - local[-1].dayofweek) * _DAY
+    first = local[0].normalize() - local[0].day_of_week * _DAY
+    last = local[-1].normalize() + (6 - local[-1].day_of_week) * _DAY
     days = pd.date_range(first, last, freq="D")
     place = np.asarray((local.normalize() - first) // _DAY) * 24 + local.hour.to_numpy()
     worst = pd.Series(scores["score"].to_numpy(dtype=np.float64)).groupby(place).max()
