@@ -51,7 +51,7 @@ def test_a_drop_of_two_signals_is_one_incident_told_from_upstream(found):
     assert one["start"] - found.step == DROP
     assert (one["signal"], one["first_area"], one["signals"]) == ("posts_seen", "collector", 2)
     assert one["direction"] == "down"
-    assert one["cost"] == pytest.approx(-4 * 60, abs=100)
+    assert -350 < one["cost"] < -90  # of about 300 in four hours, so far as they were outside the band
     assert set(found.members["signal"]) == {"posts_seen", "jobs_done"}
 
 
