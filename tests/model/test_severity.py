@@ -17,18 +17,21 @@ def graded(size, length, **rest):
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (dict(size=0.1, length="5min"), "low"),
-        (dict(size=0.1, length="2D"), "low"),  # tiny, however long
-        (dict(size=3.0, length="1h"), "low"),
-        (dict(size=3.0, length="2h"), "medium"),
-        (dict(size=1.0, length="2h", signals=3, to_zero=True), "high"),  # the collector fell silent, others follow
-        (dict(size=1.0, length="6h", to_zero=True), "high"),
-        (dict(size=0.1, length="1h", to_zero=True), "low"),  # a quiet hour of the night
-        (dict(size=math.nan, length="6h"), "medium"),
-        (dict(size=0.3, length="5min", limit="soft"), "medium"),
-        (dict(size=0.01, length="5min", limit="hard", good=True), "high"),
-        (dict(size=0.01, length="5min", limit="physical"), "high"),
-        (dict(size=9.0, length="5h", signals=5, good=True), "low"),
+        ({"size": 0.1, "length": "5min"}, "low"),
+        ({"size": 0.1, "length": "2D"}, "low"),  # tiny, however long
+        ({"size": 3.0, "length": "1h"}, "low"),
+        ({"size": 3.0, "length": "2h"}, "medium"),
+        (
+            {"size": 1.0, "length": "2h", "signals": 3, "to_zero": True},
+            "high",
+        ),  # the collector fell silent, others follow
+        ({"size": 1.0, "length": "6h", "to_zero": True}, "high"),
+        ({"size": 0.1, "length": "1h", "to_zero": True}, "low"),  # a quiet hour of the night
+        ({"size": math.nan, "length": "6h"}, "medium"),
+        ({"size": 0.3, "length": "5min", "limit": "soft"}, "medium"),
+        ({"size": 0.01, "length": "5min", "limit": "hard", "good": True}, "high"),
+        ({"size": 0.01, "length": "5min", "limit": "physical"}, "high"),
+        ({"size": 9.0, "length": "5h", "signals": 5, "good": True}, "low"),
     ],
 )
 def test_known_answers(facts, expected):

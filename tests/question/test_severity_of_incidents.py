@@ -91,7 +91,15 @@ def test_a_signal_is_watched_on_its_bad_side(bad, side):
 
 
 def test_every_key_of_a_watch_reaches_the_policy():
-    keys = dict(least_above=1, least_below=2, share_above=3, share_below=4, lowest=5, highest=6, persistence=7)
+    keys = {
+        "least_above": 1,
+        "least_below": 2,
+        "share_above": 3,
+        "share_below": 4,
+        "lowest": 5,
+        "highest": 6,
+        "persistence": 7,
+    }
     assert policy_of(signal(watch=keys)) == Policy(**keys)
 
 

@@ -29,8 +29,8 @@ class Incidents:
     Attributes:
         frame: One row an incident, in order of time: incident (its name, the same in the next run when more data came),
             start and end (first and last unusual instant of all members); peak, signal, unique_id, area, direction,
-            kind, expected, seen, score, cost of its first member, the most upstream of those that began it; signals and series (how many),
-            ongoing (whether the newest instant is still unusual).
+            kind, expected, seen, score, cost of its first member, the most upstream of those that began it; signals and
+            series (how many), ongoing (whether the newest instant is still unusual).
         members: One row a run of one series: incident, place (1 is the first member), signal, area, and the columns of
             `intervals`.
         step: What an instant covers: a value at t is that of (t - step, t].

@@ -234,7 +234,7 @@ def _glance(edge: Mapping[str, Anomalies], since: pd.Timestamp) -> pd.DataFrame:
 def _monday(moment: pd.Timestamp, tz: str, weeks: int) -> pd.Timestamp:
     """The civil Monday on which the weeks that end now began, UTC."""
     day = moment.tz_convert(tz).tz_localize(None).normalize()
-    first = day - pd.Timedelta(days=day.dayofweek + 7 * (weeks - 1))
+    first = day - pd.Timedelta(days=day.day_of_week + 7 * (weeks - 1))
     return first.tz_localize(tz, nonexistent="shift_forward", ambiguous=True).tz_convert("UTC")
 
 

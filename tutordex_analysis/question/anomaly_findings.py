@@ -25,6 +25,7 @@ _SURE = (
     (0.0, "just outside what is usual"),
 )
 _AREAS = {"llm": "LLM", "dm": "direct messages"}
+_OF_PARTS = ("deploy", "restart")  # contexts whose sentences begin with an area, not with a name
 _MOST_NAMES, _MOST_CONTEXTS = 3, 2
 _HOUR = pd.Timedelta("1h")
 
@@ -216,7 +217,7 @@ def first_of(own: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
 
 def _inside(text: str) -> str:
     """A text as it stands inside a sentence."""
-    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+    return text[:1].lower() + text[1:] if text.partition(" ")[0][1:].islower() else text
 
 
 def _cost(own: Sequence[Mapping[str, object]], catalogue: Catalogue) -> Iterator[str]:
@@ -238,9 +239,9 @@ def _sure(row: Mapping[str, object]) -> str:
 
 def _beside(contexts: pd.DataFrame) -> list[str]:
     """What else was going on, two things at most, as the end of a sentence."""
-    told = contexts.drop_duplicates("sentence")["sentence"].head(_MOST_CONTEXTS)
-    texts = [str(one).rstrip(".") for one in told]
-    return [_inside(text) for text in texts]
+    told = records(contexts.drop_duplicates("sentence").head(_MOST_CONTEXTS))
+    texts = [(str(one["kind"]), str(one["sentence"]).rstrip(".")) for one in told]
+    return [_inside(text) if kind in _OF_PARTS else text for kind, text in texts]
 
 
 def _each(step: pd.Timedelta) -> str:

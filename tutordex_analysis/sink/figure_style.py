@@ -163,11 +163,12 @@ def time_axis(ax: Axes, first: pd.Timestamp, last: pd.Timestamp, zone: ZoneInfo,
     """A time axis from first to last with at most so many ticks, at round moments of the zone."""
     if last <= first:
         first, last = first - pd.Timedelta("12h"), last + pd.Timedelta("12h")
-    locator = mdates.AutoDateLocator(tz=zone, minticks=min(3, ticks), maxticks=ticks)  # type: ignore[no-untyped-call]
+    locator = mdates.AutoDateLocator(tz=zone, minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     low, high = (one.tz_convert(zone).to_pydatetime() for one in (first.ceil("us"), last.floor("us")))
     days = locator.tick_values(low, high)  # type: ignore[no-untyped-call]
     moments = pd.to_datetime(np.asarray(days), unit="D", utc=True).round("s")
     moments = moments[(moments >= first) & (moments <= last)]
+    moments = moments[:: max(-(-len(moments) // ticks), 1)]
     ax.set_xlim(*number(pd.DatetimeIndex([first, last])))
     ax.set_xticks(number(moments), tick_dates(moments, zone))
 

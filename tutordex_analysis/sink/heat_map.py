@@ -83,11 +83,11 @@ def _step(scores: pd.DataFrame) -> pd.Timedelta:
 
 def _table(scores: pd.DataFrame, step: pd.Timedelta, zone: ZoneInfo) -> tuple[pd.DatetimeIndex, Floats]:
     """Civil days of whole weeks, and the worst score of each hour, shape (n_days, 24)."""
-    local = pd.DatetimeIndex(scores["ds"] - step / 2).tz_convert(zone).tz_localize(None)
-    if not len(local):
+    if scores.empty:
         return pd.DatetimeIndex([]), np.full((0, 24), np.nan)
-    first = local[0].normalize() - local[0].dayofweek * _DAY
-    last = local[-1].normalize() + (6 - local[-1].dayofweek) * _DAY
+    local = pd.DatetimeIndex(scores["ds"] - step / 2).tz_convert(zone).tz_localize(None)
+    first = local[0].normalize() - local[0].day_of_week * _DAY
+    last = local[-1].normalize() + (6 - local[-1].day_of_week) * _DAY
     days = pd.date_range(first, last, freq="D")
     place = np.asarray((local.normalize() - first) // _DAY) * 24 + local.hour.to_numpy()
     worst = pd.Series(scores["score"].to_numpy(dtype=np.float64)).groupby(place).max()
