@@ -142,7 +142,8 @@ def within(found: Mapping[str, Anomalies], *, alerts_per_week: float) -> dict[st
 
 
 def _flagged(table: pd.DataFrame, score: Floats, level: Floats, policy: Policy) -> Anomalies:
-    flagged = table.assign(is_anomaly=(score > level) | (table["kind"] == "missing").to_numpy())
+    gaps = (table["kind"] == "missing").to_numpy() & (policy.direction != "up")
+    flagged = table.assign(is_anomaly=(score > level) | gaps)
     newest = float(level[pd.DatetimeIndex(table["ds"]).argmax()]) if len(table) else budget.EDGE
     return Anomalies(frame=flagged, incidents=intervals(flagged), threshold=newest, policy=policy)
 

@@ -16,7 +16,7 @@ class Policy:
     """What of all that is unusual is worth an alert.
 
     Attributes:
-        direction: Which side matters; the other never alerts.
+        direction: Which side matters; the other never alerts. A gap is on the side of falls.
         least_above: Smallest deviation above what was expected, in the series' unit.
         least_below: Smallest deviation below it.
         share_above: Smallest deviation above, as a share of what was expected.
