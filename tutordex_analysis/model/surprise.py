@@ -243,5 +243,6 @@ class Surprise:
         kind = _OF_RATIO[strangest]
         point = strangest == 0
         kind[point] = np.where(error[point] >= 0, CODE["spike"], CODE["dip"])
-        kind[point & (2 * np.abs(found.off_base[at]) < np.abs(error))] = CODE["return"]
+        back = 2 * np.abs(found.off_base[at]) < np.abs(error)
+        kind[back & (strangest <= 2)] = CODE["return"]  # also where a mean still holds what was before
         return kind
