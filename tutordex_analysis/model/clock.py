@@ -63,7 +63,7 @@ def clock_of(
         sunday[off] = 0
         if long and (long * step) % (7 * _DAY) == pd.Timedelta(0) and _DAY % step == pd.Timedelta(0):
             per_day = int(_DAY // step)
-            since_sunday = np.asarray(midnight.dayofweek, dtype=np.int64) + 1
+            since_sunday = np.asarray(midnight.day_of_week, dtype=np.int64) + 1
             rest = (days - since_sunday) % (long // per_day) * per_day + in_day
             sunday[off] = rest[off]
     return Clock(t=since, day=phase(short), week=phase(long), sunday=sunday)
