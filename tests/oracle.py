@@ -254,3 +254,69 @@ def slopes_to_come(n, horizon):
             at += n / 25
         result.append(total)
     return np.array(result)
+
+
+def storms_once(begun, together=4, gap=3):
+    """How many alerts peaks that begin at these steps are."""
+    alerts, group = 0, []
+    for at in [*sorted(begun), math.inf]:
+        if group and at - group[-1] > gap:
+            alerts += 1 if len(group) >= together else len(group)
+            group = []
+        group.append(at)
+    return alerts
+
+
+def peaks(scores, per_week, base=0.8, gap=2):
+    """Step of the start and height of each run above `base`; a run ends where a week does. One row a series."""
+    found = []
+    for row in scores:
+        start, last, height = None, None, 0.0
+        for t, score in enumerate(row):
+            if not base < score < math.inf:
+                continue
+            if start is not None and t - last <= gap and t // per_week == last // per_week:
+                height = max(height, score)
+            else:
+                if start is not None:
+                    found.append((start, height))
+                start, height = t, score
+            last = t
+        if start is not None:
+            found.append((start, height))
+    return found
+
+
+def thresholds(scores, per_week, alerts_per_week, base=0.8, highest=6.0, levels=400, young=2):
+    """Level of each row and step: what the weeks before allow, and less where several series of a step stand out."""
+    n_series, n = scores.shape
+    every = peaks(scores, per_week)
+    result = np.empty(scores.shape)
+
+    def reached(rate, past, weeks, together):
+        top = max([height for _, height in past] + [highest / 1.01]) * 1.01
+        top = max(top, highest)
+        share = max(1 - weeks / 4, 0)
+        for i in range(levels):
+            level = base * (top / base) ** (i / (levels - 1))
+            over = [start for start, height in past if height > level]
+            alerts = storms_once(over) if together else len(over)
+            usual = n_series * 0.5 * math.exp(-5.8 * (level - 1.33))
+            if (alerts + share * usual) / (weeks + share) <= rate:
+                return level
+        return top
+
+    for week in range(-(-n // per_week)):
+        past = [(start, height) for start, height in every if young <= start // per_week < week]
+        weeks = max(week - young, 0)
+        alone = reached(alerts_per_week, past, weeks, together=True)
+        shared = [max(reached(alerts_per_week * j / 2, past, weeks, together=False), 1.0) for j in range(1, 21)]
+        for t in range(week * per_week, min((week + 1) * per_week, n)):
+            order = sorted(range(n_series), key=lambda i: -scores[i, t])
+            needed = alone
+            for place, i in enumerate(order):
+                own = alone if place < 2 else shared[min(place, 19)]
+                if scores[i, t] > own:
+                    needed = min(needed, own)
+            result[:, t] = needed
+    return result

@@ -53,7 +53,7 @@ def grid(table: pd.DataFrame, step: pd.Timedelta) -> Grid:
     """Where each row of a table stands."""
     moments = pd.DatetimeIndex(table["ds"])
     since = np.asarray((moments - moments.min()) // step, dtype=np.int64)
-    return Grid(step=since, series=pd.factorize(table["unique_id"])[0].astype(np.int64), per_week=int(_WEEK // step))
+    return Grid(step=since, series=pd.factorize(table["unique_id"])[0].astype(np.int64), per_week=max(int(_WEEK // step), 1))
 
 
 def allowed(table: pd.DataFrame, policy: Policy) -> Floats:
@@ -75,9 +75,11 @@ def allowed(table: pd.DataFrame, policy: Policy) -> Floats:
         either = np.isin(kind, ("noise", "flat"))  # neither up nor down
         wanted &= either | (up == (policy.direction == "up"))
     found = np.where(wanted & ~np.isnan(score), score, 0.0)
-    found[(y < policy.lowest) | (y > policy.highest)] = np.inf
+    out = (y < policy.lowest) | (y > policy.highest)
+    found[out] = np.inf
     if policy.persistence > 1:
         found = _lasting(found, pd.factorize(table["unique_id"])[0], policy.persistence)
+        found[out] = np.inf
     return found
 
 
@@ -105,11 +107,12 @@ def thresholds(score: Floats, where: Grid, *, alerts_per_week: float) -> Floats:
     each, begun = _peaks(score, where)
     week = where.step // where.per_week
     lived = np.bincount(week, minlength=int(week.max(initial=0)) + 1) / where.per_week  # weeks of series
+    known = np.r_[(where.step == 0).sum(), lived[:-1]]  # series that are there when a week begins
     alone, shared = np.empty(len(lived)), np.empty((len(lived), _SHARED))
     for one in range(len(lived)):
         then = begun // where.per_week
         old = (then < one) & (then >= _YOUNG_WEEKS)
-        past = _Past(peaks=each[old], begun=begun[old], weeks=max(one - _YOUNG_WEEKS, 0), n_series=max(lived[one], 1.0))
+        past = _Past(peaks=each[old], begun=begun[old], weeks=max(one - _YOUNG_WEEKS, 0), n_series=max(known[one], 1.0))
         alone[one] = past.reached(alerts_per_week, storms_once=True)
         shared[one] = [max(past.reached(alerts_per_week * j / 2), EDGE) for j in range(1, _SHARED + 1)]
     rank = _rank(score, where)
@@ -157,12 +160,13 @@ def _alerts(begun: npt.NDArray[np.int64]) -> int:
 
 
 def _peaks(score: Floats, where: Grid) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """The highest score of each run, and the step in which the run started."""
+    """The highest score of each run, and the step in which the run started; a new week begins a new run."""
     rows = np.flatnonzero((score > _BASE) & np.isfinite(score))
     if not len(rows):
         return np.empty(0), np.empty(0, dtype=np.int64)
     new = np.ones(len(rows), dtype=np.bool_)
-    new[1:] = (np.diff(where.series[rows]) != 0) | (np.diff(rows) > _GAP)
+    week = where.step[rows] // where.per_week  # what a week brings must not change what was allowed in it
+    new[1:] = (np.diff(where.series[rows]) != 0) | (np.diff(rows) > _GAP) | (np.diff(week) != 0)
     starts = np.flatnonzero(new)
     return np.maximum.reduceat(score[rows], starts), where.step[rows[starts]]
 

@@ -12,7 +12,7 @@ from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import check, step_of
 from tutordex_analysis.model.anomaly import begun, scored, table_of
 from tutordex_analysis.model.clock import clock_of, two
-from tutordex_analysis.model.panel import panels, seasons
+from tutordex_analysis.model.panel import LARGEST, panels, seasons
 from tutordex_analysis.model.rows import Rows, side_by_side
 from tutordex_analysis.model.surprise import Surprise
 from tutordex_analysis.moment import Span
@@ -82,13 +82,13 @@ def moved(live: Live, frame: pd.DataFrame) -> pd.DataFrame:
         unique_id, ds, y, expected, lower, upper, score, kind: every known series at every new instant.
 
     Raises:
-        FrameError: The frame breaks the contract, a value is infinite, or its step is not the state's.
+        FrameError: The frame breaks the contract, a value is infinite or past `LARGEST`, or its step is not the state's.
     """
     check(frame)
     new = frame[(pd.DatetimeIndex(frame["ds"]) > live.newest) & frame["unique_id"].isin(live.ids).to_numpy()]
     moments = pd.DatetimeIndex(new["ds"]).tz_convert("UTC")
     n = 0 if new.empty else int((moments.max() - live.newest) // live.step)
-    ds = live.newest + live.step * pd.RangeIndex(1, n + 1)
+    ds = pd.date_range(live.newest, periods=n + 1, freq=live.step)[1:]
     y = np.full((len(live.ids), n), np.nan)
     if n:
         values = new["y"].to_numpy(dtype=np.float64)
@@ -99,6 +99,8 @@ def moved(live: Live, frame: pd.DataFrame) -> pd.DataFrame:
             raise FrameError(f"new rows must lie on the state's grid, a row each {live.step}; read them at that step")
         if np.isinf(values).any():
             raise FrameError("a new value is infinite; replace it by NaN or mend the query")
+        if (np.abs(values) > LARGEST).any():
+            raise FrameError("a new value is too large to reckon with; replace it by NaN or mend the query")
         row = pd.Index(live.ids).get_indexer(pd.Index(new["unique_id"].astype(str)))
         y[row, np.asarray((moments - live.newest) // live.step, dtype=np.int64) - 1] = values
     short, long = live.seasons

@@ -17,7 +17,7 @@ _USUAL = 0.95  # level of the quantile that stands for usual values
 _STEP = 3.0  # of the quantile's tracker, in shares of itself
 _SHARE = 0.5  # of the usual value that comes on top of the record
 _CAP = 3.0  # times the edge: the most that one value adds to the record, so that a large incident blinds not for long
-_FIRST = 20  # readings before a ratio is given
+FIRST = 20  # readings before a ratio is given
 _LEAST = 0.25  # least usual value, in scales
 
 
@@ -43,7 +43,7 @@ class Records:
         self.best, self.usual, self.seen = (np.zeros(self.least.shape) for _ in range(3))
         self.waiting = [np.full((lag, self.least.shape[1]), np.nan) for lag in self.lags]
         self.pace = pace(self.half_life)
-        self.patience = _FIRST + np.array(self.lags, dtype=np.float64)[:, None]
+        self.patience = FIRST + np.array(self.lags, dtype=np.float64)[:, None]
 
     @property
     def edge(self) -> Floats:
@@ -61,7 +61,7 @@ class Records:
                 place = t % len(waiting)
                 due[row] = waiting[place]
                 waiting[place] = values[row]
-        capped = np.where(self.seen > _FIRST, np.minimum(due, _CAP * edge), due)
+        capped = np.where(self.seen > FIRST, np.minimum(due, _CAP * edge), due)
         np.copyto(self.best, np.fmax(self.best * (1 - self.pace), capped), where=~np.isnan(due))
         np.copyto(self.usual, 2 * value, where=known & (self.usual == 0))
         share = np.maximum(self.pace, 1 / (self.seen + 2)) * _STEP * ((value > self.usual) - (1 - _USUAL))

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.model.expectation import HOLIDAY, Bools, Expectation, Step, pace
-from tutordex_analysis.model.record import Records, Runs
+from tutordex_analysis.model.record import FIRST, Records, Runs
 
 KINDS: Final = ("", "spike", "dip", "level", "noise", "flat", "silence", "missing", "return")
 CODE: Final = {kind: np.int8(i) for i, kind in enumerate(KINDS)}
@@ -32,6 +32,7 @@ _USED_TO = 1.0  # cycles: half-life of getting used to what was just seen
 # Of the ratios of error, hour, quarter and noise; what is seen over a quarter of a day has records that vary more.
 _WEIGHTS = np.array([[1.0], [1.0], [0.8], [0.8]])
 _YOUNG = 10  # readings before there is a scale to measure with
+_FIRST_SCORE = _YOUNG + FIRST + 1  # readings before a record says where the band ends
 _LONGEST_Z, _LARGEST_ERROR = 1e6, 30.0  # of one step in a mean: what is beyond says the same
 _FLAT, _SILENT, _MISSING = 6.0, 4.6, 3.0  # least run: steps; expected events (chance of 1 in 100); steps
 _MOVES = 0.8  # share of the steps that change the value, below which standing still says nothing
@@ -41,6 +42,7 @@ _GONE = 2.0  # cycles without a reading, or without an event, after which that i
 _OFFSET = 0.375  # of Anscombe's transform
 _UNIT = 0.8  # mean absolute deviation of a stabilised count, were it chance alone
 _OF_RATIO = np.array([CODE[one] for one in ("spike", "level", "level", "noise", "flat", "silence")])
+_HAIR, _TINY = 1e-9, 1e-150  # of a value, by which one that must lie outside its band is outside
 _CHANCE = 3.0  # of these that chance may bring at any time
 
 
@@ -170,10 +172,10 @@ class Surprise:
         ratios[:4] = self.records.ratio(values, edge, t) * _WEIGHTS
         ratios[4:], away = self._runs(y, found, quiet=sunday >= 0)
         ratio = ratios.max(axis=0)
-        score = ratio * np.minimum(1.0, ratio / np.maximum(self.used_to, 1e-150))
+        score = ratio * np.minimum(1.0, ratio / np.maximum(self.used_to, _TINY))
         half = edge[0] * np.sqrt(np.maximum(self.used_to, 1.0)) * found.error_scale
         np.copyto(self.used_to, np.maximum(self.used_to * (1 - self.used_to_pace), ratio), where=known)
-        ready = found.known & (self.expectation.seen > self.cycle)
+        ready = found.known & (self.expectation.seen > max(self.cycle, _FIRST_SCORE))
         return self._judged(y, found, half, np.where(ready, score, np.nan), ratios, away)
 
     def _decide(self, y: Floats) -> None:
@@ -198,7 +200,7 @@ class Surprise:
         inside = np.stack([y == self.before, y == 0, ~known])
         size = np.ones((3, self.n))
         size[1] = np.maximum(counted(found.usual), 0.0) * (HOLIDAY if quiet else 1.0) * self.is_count
-        ratio = self.runs.ratio(inside, size, np.stack([known, known, np.ones(self.n, dtype=np.bool_)]))
+        ratio = self.runs.ratio(inside, size, np.stack([known, known, seen > 0]))
         flat, _, gap = self.runs.length
         now = np.stack([~inside[0], known])
         rate = np.maximum(self.memory_pace, 1 / np.maximum(seen, 1.0))
@@ -220,6 +222,11 @@ class Surprise:
         over = np.flatnonzero(score > 1)
         if len(over):
             kind[over] = self._kind(found, ratios[:, over].argmax(axis=0), over)
+            silent = over[kind[over] == CODE["silence"]]  # beside the usual: what lasts of it is expected already
+            expected[silent] = np.maximum(expected[silent], counted(found.usual[silent]))
+            same = over[y[over] == expected[over]]  # standing still is strange, be it where it was expected
+            expected[same] += np.maximum(_HAIR * np.abs(y[same]), _TINY)
+            upper[over] = np.maximum(upper[over], expected[over])
             off, most = y[over] - expected[over], np.maximum(score[over], 1.0)
             edge = expected[over] + off / most
             upper[over] = np.where(off > 0, np.minimum(upper[over], edge), upper[over])
@@ -236,5 +243,6 @@ class Surprise:
         kind = _OF_RATIO[strangest]
         point = strangest == 0
         kind[point] = np.where(error[point] >= 0, CODE["spike"], CODE["dip"])
-        kind[point & (2 * np.abs(found.off_base[at]) < np.abs(error))] = CODE["return"]
+        back = 2 * np.abs(found.off_base[at]) < np.abs(error)
+        kind[back & (strangest <= 2)] = CODE["return"]  # also where a mean still holds what was before
         return kind
