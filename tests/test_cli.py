@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tutordex_analysis import cli
+from tutordex_analysis.source.connect import sample
 
 COMMANDS = (
     "pull",
@@ -20,6 +21,7 @@ COMMANDS = (
     "ledger list",
     "ledger score",
     "ledger replay",
+    "anomalies list",
     "anomalies mark",
     "catalogue check",
     "catalogue list",
@@ -214,3 +216,40 @@ def test_anomalies_mark_leaves_a_broken_file_alone(run, here):
     assert err.startswith("tutordex-analysis: a.yaml:2: ")
     assert err.count("\n") == 1
     assert (here / "a.yaml").read_text() == "marks:\n  - incident: x\n"
+
+
+@pytest.mark.slow
+def test_anomalies_are_listed_and_a_mark_is_there_the_next_time(run, here):
+    (here / "mine").mkdir()
+    (here / "tutordex.toml").write_text('catalogue = "mine"\n')
+    words = ("anomalies", "list", "--source", str(sample()), "--window", "42d", "--weeks", "2")
+    code, out, err = run(*words, "--json")
+    assert code == 0
+    assert re.match(r"(One incident|\d+ incidents) in the last 7 days\. ", err)
+    rows = {row["incident"]: row for row in json.loads(out)}
+    (name,) = [one for one, row in rows.items() if "12 Nov" in row["sentence"]][:1]
+    assert rows[name]["verdict"] == ""
+    assert run("anomalies", "mark", name, "confirmed")[0] == 0
+    code, out, _ = run(*words)
+    head, *lines = out.splitlines()
+    assert head.split()[:3] == ["incident", "when", "severity"]
+    assert len(lines) == len(rows)
+    (line,) = [one for one in lines if one.startswith(name)]
+    assert line.rstrip().endswith("confirmed")
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "said"),
+    [
+        (("--alerts-per-week", "0"), 2, "0 is not a number of alerts above 0"),
+        (("--weeks", "0"), 2, "should be greater than or equal to 1"),
+        (("--as-of", "yesterday"), 1, "yesterday"),
+        (("--source", "nowhere"), 1, "'nowhere' is neither a URL"),
+    ],
+)
+def test_anomalies_list_refuses_in_one_sentence(run, option, code, said):
+    where = () if "--source" in option else ("--source", str(sample()))
+    got, _, err = run("anomalies", "list", *where, *option)
+    assert got == code
+    assert said in " ".join(err.split())
+    assert "Traceback" not in err

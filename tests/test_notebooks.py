@@ -14,7 +14,11 @@ from tutordex_analysis.source.connect import sample
 from tutordex_analysis.source.local_server import LocalPrometheus, load_world
 from tutordex_analysis.source.simulator import World
 
-SMALL = {"capacity": {"window": "28d", "horizon": "14d"}, "explore": {"window": "21d"}}
+SMALL = {
+    "capacity": {"window": "28d", "horizon": "14d"},
+    "explore": {"window": "21d"},
+    "anomalies": {"window": "42d", "weeks": 2},
+}
 
 
 def executed(name, **parameters):
@@ -63,6 +67,11 @@ def capacity():
 @pytest.fixture(scope="module")
 def explore():
     return executed("explore", source_uri=str(sample()), **SMALL["explore"])
+
+
+@pytest.fixture(scope="module")
+def anomalies():
+    return executed("anomalies", source_uri=str(sample()), **SMALL["anomalies"])
 
 
 def test_every_shipped_notebook_is_run_here():
@@ -141,6 +150,43 @@ def test_capacity_tells_the_queue_and_what_more_work_would_do(capacity):
     assert any(alt.startswith("Forecast chart of Extraction: share of the time busy, busiest hour") for alt in alts)
     sentences = answer_of(capacity, name="capacity").findings["sentence"]
     assert sentences.str.contains(r"Extraction is busy [\d.]+ % of the time, [\d.]+ % in its busiest hour").any()
+
+
+@pytest.mark.slow
+def test_anomalies_answers_with_the_incident_that_was_planted(anomalies):
+    assert_clean(anomalies)
+    answer = answer_of(anomalies, name="anomalies")
+    assert re.match(r"(One incident|\d+ incidents) in the last 7 days\. ", answer.sentence)
+    odd = answer.findings[answer.findings["kind"] == "unusual"]
+    assert odd["sentence"].str.contains("12 Nov").any()  # the slow LLM of the sample's truth.json
+    assert odd["priority"].is_monotonic_decreasing
+    assert set(answer.findings["kind"]) <= {"unusual", "data"}
+    assert answer.window.end - answer.window.start <= pd.Timedelta(days=42)
+    assert re.fullmatch(r"[0-9a-f]{12}", answer.digest)
+    assert "a week are allowed." in answer.scorecard[0]
+
+
+@pytest.mark.slow
+def test_anomalies_shows_the_weeks_the_incidents_and_this_week_as_figures(anomalies):
+    page = BeautifulSoup(body(anomalies), "html.parser")
+    alts = [picture["alt"] for picture in page.find_all("img")]
+    assert alts[0].startswith("Calendar of hours: Worst score of all signals, 2 Nov 2026 to 15 Nov 2026, a row a day.")
+    assert "Holidays: Diwali on 8 Nov, Diwali (observed) on 9 Nov." in alts[0]
+    assert alts[-1].startswith("Small multiples: The last seven days.")
+    cases = alts[1:-1]
+    assert cases
+    assert all(alt.startswith(f"Incident {i}. ") for i, alt in enumerate(cases, 1))
+    heads = [one.get_text(strip=True) for one in page.find_all("h3")]
+    assert [head.partition(".")[0] for head in heads] == [str(i + 1) for i in range(len(cases))]
+
+
+@pytest.mark.slow
+def test_anomalies_lists_the_incidents_what_was_held_back_and_how_the_detectors_do(anomalies):
+    by_head = {rows[0][0]: rows for rows in tables(anomalies)}
+    assert {"No.", "Signal", "Why", "Week from"} <= set(by_head)
+    assert all(re.fullmatch(r"\d{8}T\d{4}Z-\w+-[0-9a-f]{6}", row[-1]) for row in by_head["No."][1:])
+    assert [row[0] for row in by_head["Week from"][1:]] == ["9 Nov 2026", "2 Nov 2026"]
+    assert any("Diwali" in row[-1] for row in by_head["Why"][1:])
 
 
 @pytest.mark.slow

@@ -58,8 +58,9 @@ def test_a_drop_of_two_signals_is_one_incident_told_from_upstream(found):
 def test_the_sentence_says_when_what_where_and_how_much(found):
     sentence = found.incidents["sentence"][0]
     pattern = (
-        r"Tue 20 Oct 14:00–1\d:00: New posts fell to 0 \(expected \d+–\d+ posts an hour\); first seen in the collector, "
-        r"also jobs finished; about \d+ posts fewer than expected; (just|clearly|far) outside what is usual\."
+        r"Tue 20 Oct 14:00–1\d:00: New posts fell to 0 \(expected \d+–\d+ posts an hour\); first seen in the "
+        r"collector, also jobs finished; about \d+ posts fewer than expected; "
+        r"(just|clearly|far) outside what is usual\."
     )
     assert pd.Series([sentence]).str.fullmatch(pattern).all(), sentence
 
@@ -177,8 +178,19 @@ def test_too_short_a_history_says_from_which_day_it_can_be_judged():
     assert said == "Nothing can be judged yet. From 2026-10-25 the first signal can."
     (row,) = result.findings.to_dict("records")
     assert row["kind"] == "data"
-    assert row["sentence"].startswith(
-        "New posts, Jobs finished, Direct messages sent: too short a history; from 25 Oct"
+    assert row["sentence"] == (
+        "New posts, Jobs finished, Direct messages sent: too short a history; from 25 Oct 2026 on it is enough."
+    )
+
+
+def test_two_weeks_are_judged_by_the_hour_and_say_from_when_by_the_weekday():
+    result = anomalies.unusual({name: history(name, days=14) for name in NAMES}, CATALOGUE, weeks=2)
+    assert result.health.series == 3
+    assert result.health.waiting.empty
+    (lack,) = result.findings[result.findings["kind"] == "data"]["sentence"]
+    assert lack == (
+        "New posts, Jobs finished, Direct messages sent: the pattern of 7 days is not known yet; from 29 Oct 2026 on "
+        "it is enough."
     )
 
 

@@ -282,12 +282,12 @@ def _lacks(health: Health, catalogue: Catalogue) -> Iterator[Finding]:
     """What cannot be judged, one sentence for all signals with the same reason."""
     zone = ZoneInfo(catalogue.calendar.timezone)
     reasons: dict[tuple[str, pd.Timestamp | None], list[str]] = {}
-    for row in records(health.waiting):
+    for row in [*records(health.waiting), *records(health.young)]:
         known = row["since"] if isinstance(row["since"], pd.Timestamp) and not pd.isna(row["since"]) else None
         reasons.setdefault((str(row["why"]), known), []).append(str(row["title"]))
     for (why, since), titles in reasons.items():
         names = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")
-        day = "" if since is None else f"; from {day_text(since, zone)} they can be judged"
+        day = "" if since is None else f"; from {day_text(since, zone)} on it is enough"
         text = f"{names}: {why}{day}."
         yield Finding(question=QUESTION, signal="", kind="data", sentence=text, priority=1.0)
 

@@ -13,6 +13,7 @@ from tutordex_analysis.model.anomaly import Anomalies
 from tutordex_analysis.promql import matchers
 from tutordex_analysis.question.sufficiency import CYCLES
 from tutordex_analysis.question.verdict import Precision, precision
+from tutordex_analysis.question.wording import span
 
 WEEK, DAY = pd.Timedelta(days=7), pd.Timedelta(days=1)
 WEEK_COLUMNS = (
@@ -45,6 +46,7 @@ class Health:
         series: See `watched`.
         waiting: One row a signal, or some series of it, that cannot be judged: signal, title, series, why, since (the
             day from which it can, UTC; NaT where more time alone does not help).
+        young: The same of signals that are judged, but not by their longest season yet.
     """
 
     alerts_per_week: float
@@ -53,6 +55,7 @@ class Health:
     watched: int
     series: int
     waiting: pd.DataFrame
+    young: pd.DataFrame
 
     @property
     def used(self) -> float:
@@ -87,7 +90,8 @@ def health(
         step: Of the histories.
     """
     tz = catalogue.calendar.timezone
-    mondays = pd.date_range(since.tz_convert(tz).tz_localize(None), at.tz_convert(tz).tz_localize(None), freq="7D")
+    first, last, now = (one.tz_convert(tz).tz_localize(None) for one in (since, at - step / 2, at))
+    mondays = pd.date_range(first, last, freq="7D")
     begun = pd.DatetimeIndex(shown["start"] - step / 2).tz_convert(tz).tz_localize(None)
     place = np.searchsorted(mondays, begun, side="right") - 1
     counts = np.bincount(np.maximum(place, 0), minlength=len(mondays)) if len(mondays) else np.zeros(0, dtype=int)
@@ -95,11 +99,12 @@ def health(
     judged = [rows for one in scored.values() for rows in _last_scores(one, at)]
     return Health(
         alerts_per_week=alerts_per_week,
-        weeks=pd.DataFrame({"week": mondays, "alerts": counts, "whole": ends <= at.tz_convert(tz).tz_localize(None)}),
+        weeks=pd.DataFrame({"week": mondays, "alerts": counts, "whole": ends <= now}),
         precision=precision(found[found["incident"].isin(shown["incident"])]),
         watched=len(histories),
         series=sum(judged),
         waiting=_waiting(scored, catalogue, histories, at=at, step=step),
+        young=_young(scored, catalogue, at=at, step=step),
     )
 
 
@@ -201,6 +206,23 @@ def _waiting(
     return table.groupby(["signal", "title", "why"], sort=False, as_index=False).agg(
         series=("since", "size"), since=("since", "max")
     )[["signal", "title", "series", "why", "since"]]
+
+
+def _young(
+    scored: Mapping[str, Anomalies], catalogue: Catalogue, *, at: pd.Timestamp, step: pd.Timedelta
+) -> pd.DataFrame:
+    """Signals whose history is shorter than the cycles that their longest season takes to be known."""
+    rows = []
+    for name, one in scored.items():
+        signal, known = catalogue.signal(name), one.frame["y"].notna()
+        judged = one.frame["score"].notna().groupby(one.frame["unique_id"].astype(str)).any()
+        season = max((length for length in signal.season_lengths if length > step), default=step)
+        day = (one.frame.loc[known, "ds"].min() + CYCLES * season).ceil("1D")
+        if judged.any() and day > at:
+            why = f"the pattern of {span(season)} is not known yet"
+            rows.append((name, signal.title, int(judged.sum()), why, day))
+    table = pd.DataFrame(rows, columns=["signal", "title", "series", "why", "since"])
+    return table.assign(since=pd.to_datetime(table["since"], utc=True))
 
 
 def _reason(
