@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,10 @@ from bench._cpu import cpu_seconds
 from bench._line import Line
 from bench._opponents import prophet_band
 from tutordex_analysis.model.anomaly import detect
+from tutordex_analysis.model.live import moved, started
 
 SERIES, DAYS, MINUTES = 1000, 90, 5
+KEPT, STEPS = 600, 50  # rows of history, and new rows that are timed one by one
 PROPHETS = 3  # series that Prophet is timed on
 
 
@@ -47,13 +50,27 @@ def one(n_series: int = SERIES) -> dict[str, float]:
     """CPU seconds and gigabytes above input and result of one call in this process."""
     table = frame(n_series)
     before = _resident()
-    started = cpu_seconds()
+    begun = cpu_seconds()
     found = detect(table, season_lengths=("1d", "7d"))
-    seconds = cpu_seconds() - started
+    seconds = cpu_seconds() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     shared = [name for name in ("ds", "y") if np.shares_memory(np.asarray(table[name]), np.asarray(found.frame[name]))]
     result = sum(size for name, size in found.frame.memory_usage(index=False).items() if name not in shared)
     return {"seconds": seconds, "gigabytes": (peak - before - result) / 1e9, "result": result / 1e9}
+
+
+def step(n_series: int = SERIES) -> float:
+    """Median CPU milliseconds of one new row for many series whose state is kept."""
+    table = frame(n_series)
+    rows = np.arange(len(table)) % (len(table) // n_series)
+    live, _ = started(table[rows < KEPT], season_lengths=("1d", "7d"))
+    seconds = []
+    for at in range(KEPT, KEPT + STEPS):
+        new = table[rows == at]
+        begun = cpu_seconds()
+        moved(live, new)
+        seconds.append(cpu_seconds() - begun)
+    return 1000 * statistics.median(seconds)
 
 
 def speed() -> list[Line]:
@@ -68,10 +85,10 @@ def speed() -> list[Line]:
         for _, part in few.groupby("unique_id", observed=True)
     ]
     prophet_band(series[0].iloc[:500], pd.DatetimeIndex(series[0].index[:500]))  # its import is not its speed
-    started = cpu_seconds()
+    begun = cpu_seconds()
     for y in series:
         prophet_band(y, pd.DatetimeIndex(y.index))
-    prophet = (cpu_seconds() - started) / PROPHETS
+    prophet = (cpu_seconds() - begun) / PROPHETS
     points = SERIES * DAYS * 24 * 60 // MINUTES
     each = 1000 * ours["seconds"] / SERIES
     print(
@@ -89,6 +106,7 @@ def speed() -> list[Line]:
             target=100,
             at_most=False,
         ),
+        Line(case="speed", what="ms of CPU for a new row of 1,000 kept series", value=step(), target=50),
     ]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from tutordex_analysis import promql
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.moment import duration
+from tutordex_analysis.question.watch import policy_of
 from tutordex_analysis.source.simulator import Incident, Truth
 
 GRACE, AFTERMATH, TOGETHER = duration("2h"), duration("12h"), duration("30m")
@@ -56,7 +57,7 @@ def judged(
     Args:
         runs: unique_id (signal and labels), start, end, direction, kind; one row a run.
         truth: Of the world.
-        catalogue: Says which way a signal is bad; runs the other way count for nothing.
+        catalogue: Says which side of a signal is watched; runs on the other count for nothing.
         since: Start of the stretch.
         until: Its end.
     """
@@ -113,13 +114,19 @@ def _metrics(signal: Signal) -> set[str]:
 
 
 def _alerts(runs: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """Runs with their signal and channel, without those that go the way that is not bad."""
+    """Runs with their signal and channel, without those that go the way that nobody watches."""
     names = runs["unique_id"].astype(str)
     channel = names.str.extract('channel="([^"]*)"', expand=False).fillna("")
     table = runs.assign(signal=names.str.replace(r"\{.*", "", regex=True), channel=channel)
-    bad = table["signal"].map(lambda name: catalogue.signal(name).bad)
+    side = table["signal"].map(lambda name: _side(catalogue.signal(name)))
     stands_still = table["kind"].isin(["flat", "silence", "missing"])
-    return table[stands_still | (bad == "both") | (bad == table["direction"].astype(str))]
+    return table[stands_still | (side == "both") | (side == table["direction"].astype(str))]
+
+
+def _side(signal: Signal) -> str:
+    """The side on which a signal is watched, else that on which it is bad."""
+    policy = policy_of(signal)
+    return signal.bad if policy is None else policy.direction
 
 
 def _found(incident: Incident, alerts: pd.DataFrame, catalogue: Catalogue) -> dict[str, object]:

@@ -27,7 +27,7 @@ KINDS: Final = ("", "spike", "dip", "level", "noise", "flat", "silence", "missin
 CODE: Final = {kind: np.int8(i) for i, kind in enumerate(KINDS)}
 
 CYCLE = 24  # steps that stand for a season where there is none
-_MEMORY = 14.0  # cycles: half-life of records
+_MEMORY = 21.0  # cycles: half-life of records
 _USED_TO = 1.0  # cycles: half-life of getting used to what was just seen
 # Of the ratios of error, hour, quarter and noise; what is seen over a quarter of a day has records that vary more.
 _WEIGHTS = np.array([[1.0], [1.0], [0.8], [0.8]])
