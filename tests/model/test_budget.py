@@ -143,8 +143,9 @@ def test_the_grid_counts_steps_of_the_table_and_knows_steps_of_a_week_and_more()
     assert got.per_week == 168
     for freq in ("7D", "30D"):
         y = np.random.default_rng(0).normal(size=(2, 50))
-        found = detect(frame(named(y), freq=freq), season_lengths=(4,), policy=Policy(alerts_per_week=0.1))
+        found = detect(frame(named(y), freq=freq), season_lengths=(4,), policy=Policy(alerts_per_week=0.01))
         assert found.threshold > 1
+        assert grid(found.frame, pd.Timedelta(freq)).per_week == 1
 
 
 def test_nothing_at_all_has_no_threshold():

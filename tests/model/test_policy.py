@@ -126,7 +126,7 @@ def test_detect_fires_out_of_range_in_the_first_season_too():
 def test_detect_waits_for_as_many_steps_as_were_asked_for():
     y = gauges(8, 3 * WEEK, seed=1)
     y[:, 400] += 20
-    y[:4, 401:404] += [25, 30]
+    y[:4, 401:404] += [40, 80, 120]
     got = found(y, policy=Policy(persistence=3))["is_anomaly"]
     assert not got[:, 400:402].any()
     assert got[:4, 402].all()
