@@ -354,6 +354,7 @@ def anomalies(y, day, week, *, short, long, is_count=False):
 
     The means are taken over the rows themselves; averages, records and runs are the recursions of the library.
     """
+
     def pace(half_life):
         return 1 - 0.5 ** (1 / half_life)
 
@@ -454,7 +455,9 @@ def anomalies(y, day, week, *, short, long, is_count=False):
         carrying += slow * (last * last - carrying)
         away = x - level
         spread += slow * (abs(away) - spread)
-        learnt = [f + slow * (min(abs(away - c), 2.4 * limit * bases) - f) for f, c in zip(failures, shapes, strict=True)]
+        learnt = [
+            f + slow * (min(abs(away - c), 2.4 * limit * bases) - f) for f, c in zip(failures, shapes, strict=True)
+        ]
         spare = [learnt[0], failures[0], failures[0], failures[1]]
         failures = [learnt[i] if there[i] else spare[i] for i in range(4)]
         level += max(pace(e._LEVEL * cycle), 1 / (seen + 1)) * taught
