@@ -4,6 +4,10 @@ import math
 
 import numpy as np
 
+from tutordex_analysis.model import expectation as e
+from tutordex_analysis.model import record as r
+from tutordex_analysis.model import surprise as s
+
 
 def mase(y, yhat, history, season_length):
     differences = []
@@ -320,3 +324,157 @@ def thresholds(scores, per_week, alerts_per_week, base=0.8, highest=6.0, levels=
                     needed = min(needed, own)
             result[:, t] = needed
     return result
+
+
+def edges_of(records, chance):
+    """What each statistic may be before it is stranger than anything of late."""
+    each = zip(records, chance, strict=True)
+    return [max(one["best"] + r._SHARE * max(one["usual"], r._LEAST), low) for one, low in each]
+
+
+def remember(records, values, edges, lags, rate):
+    """The largest value of late, as it was `lag` rows ago, and the usual one."""
+    for one, value, edge, lag in zip(records, values, edges, lags, strict=True):
+        one["rows"].append(value)
+        due = one["rows"][-1 - lag] if len(one["rows"]) > lag else None
+        if due is not None:
+            capped = min(due, r._CAP * edge) if one["seen"] > r.FIRST else due
+            one["best"] = max(one["best"] * (1 - rate), capped)
+        if value is None:
+            continue
+        if not one["seen"]:
+            one["usual"] = 2 * value
+        share = max(rate, 1 / (one["seen"] + 2)) * r._STEP * ((value > one["usual"]) - (1 - r._USUAL))
+        one["usual"] = max(one["usual"] * (1 + share), 1e-300)
+        one["seen"] += 1
+
+
+def anomalies(y, day, week, *, short, long, is_count=False):
+    """Expected value, score and half the width of the band of one series (of the transformed value where it counts).
+
+    The means are taken over the rows themselves; averages, records and runs are the recursions of the library.
+    """
+
+    def pace(half_life):
+        return 1 - 0.5 ** (1 / half_life)
+
+    def mean_of_last(rows, width):
+        known = [one for one in rows[-width:] if one is not None]
+        return abs(sum(known) / len(known)) if 2 * len(known) >= width else None
+
+    cycle = short or s.CYCLE
+    hour, quarter, memory = max(cycle // 24, 2), max(cycle // 4, 2), s._MEMORY * cycle
+    windows, lags = (1, hour, quarter, quarter), (0, hour // 2, max(quarter // 2, 1), max(quarter // 2, 1))
+    chance = [s._CHANCE / math.sqrt(one) if is_count else 0.0 for one in windows]
+    weights = [float(one) for one in s._WEIGHTS.reshape(-1)]
+    level = last = base_scale = error_scale = spread = carried = carrying = used_to = 0.0
+    failures, days, weeks, last_week = [0.0] * 4, {}, {}, {}  # by phase: shape and readings
+    seen, before, quiet, moves = 0, None, 0, 0.0
+    z_rows, wild_rows = [], []
+    record = [{"best": 0.0, "usual": 0.0, "seen": 0, "rows": []} for _ in lags]
+    runs = {"flat": [0.0, 0.0], "silent": [0.0, 0.0]}  # length and longest
+    result = []
+
+    for t, reading in enumerate(y):
+        known = not math.isnan(reading)
+        if not known:
+            last *= e._FADE
+            z_rows.append(None)
+            wild_rows.append(None)
+            values = [None, *[mean_of_last(z_rows, one) for one in (hour, quarter)], mean_of_last(wild_rows, quarter)]
+            remember(record, values, edges_of(record, chance), lags, pace(memory))
+            for run in runs.values():
+                run[1] *= 1 - pace(memory)
+            result.append((math.nan, math.nan, math.nan))
+            continue
+        x = 2 * math.sqrt(reading + s._OFFSET) if is_count else reading
+        if not seen:
+            level = x
+        day_shape, day_seen = days.get(day[t], (0.0, 0))
+        week_shape, week_seen = weeks.get(week[t], (0.0, 0))
+        shapes = [0.0, day_shape, day_shape + week_shape, last_week.get(week[t], 0.0)]
+        there = [True, short and day_seen >= e._LEAST_CYCLES, *[long and week_seen >= e._LEAST_CYCLES] * 2]
+        least = min(failures[i] for i in range(4) if there[i]) + e._TINY
+        weight = [(least / (failures[i] + e._TINY)) ** e._POWER if there[i] else 0.0 for i in range(4)]
+        shape = sum(w * one for w, one in zip(weight, shapes, strict=True)) / sum(weight)
+        off = x - level - shape
+        lasting = min(max(carried / (carrying + e._TINY**2), 0.0), 1.0) * last
+        error = off - lasting
+        floor = e._FLOOR * spread + e._GRAIN * max(abs(level), abs(x)) + e._TINY
+        floor = max(floor, s._UNIT if is_count else 0.0)
+        bases, errors = max(base_scale, floor), max(error_scale, floor)
+        usual = level + shape
+
+        old = seen + 1 > s._YOUNG
+        wild = abs(error) / errors
+        z_rows.append(min(max(off / bases, -s._LONGEST_Z), s._LONGEST_Z) if old else None)
+        wild_rows.append(min(wild, s._LARGEST_ERROR) if old else None)
+        values = [wild if old else None, mean_of_last(z_rows, hour), mean_of_last(z_rows, quarter)]
+        values.append(mean_of_last(wild_rows, quarter))
+        edges = edges_of(record, chance)
+        ratios = []
+        for one, value, edge, w, lag in zip(record, values, edges, weights, lags, strict=True):
+            enough = value is not None and one["seen"] > r.FIRST + lag
+            ratios.append(w * value / edge if enough else 0.0)
+        remember(record, values, edges, lags, pace(memory))
+
+        for name, inside, size in (
+            ("flat", reading == before, 1.0),
+            ("silent", reading == 0, max((max(usual, 0.0) / 2) ** 2 - s._OFFSET, 0.0) if is_count else 0.0),
+        ):
+            run = runs[name]
+            run[1] = max(run[1] * (1 - pace(memory)), 0.0 if inside else run[0])
+            run[0] = run[0] + size if inside else 0.0
+        quiet = quiet + 1 if reading == 0 else 0
+        hold = max(s._HOLD, cycle / 8)
+        for name, start, told in (
+            ("flat", s._FLAT, None),
+            ("silent", s._SILENT, is_count and seen + 1 > cycle and quiet <= s._GONE * cycle),
+        ):
+            length, edge = runs[name][0], start + runs[name][1]
+            ratio = length / (edge + 2 * max(length - edge - hold, 0.0)) if name == "flat" else length / edge
+            ratio = 1 + 0.5 * math.log2(ratio) if ratio > 1 else ratio
+            if name == "flat":
+                if runs["flat"][0] <= s._FLAT:
+                    moves += max(pace(memory), 1 / max(seen + 1, 1)) * ((reading != before) - moves)
+                told = moves > s._MOVES
+            ratios.append(ratio if told else 0.0)
+        before = reading
+
+        most = max(ratios)
+        score = most * min(1.0, most / max(used_to, s._TINY))
+        half = edges[0] * math.sqrt(max(used_to, 1.0)) * errors
+        used_to = max(used_to * (1 - pace(s._USED_TO * cycle)), most)
+
+        limit = math.inf if seen < e._OPEN else e._CLIP
+        taught = min(max(off, -limit * bases), limit * bases)
+        slow = max(pace(e._SCALE * cycle), 1 / (seen + 1))
+        base_scale += slow * (abs(taught) - base_scale)
+        error_scale += slow * (min(abs(error), limit * errors) - error_scale)
+        carried += slow * (last * taught - carried)
+        carrying += slow * (last * last - carrying)
+        away = x - level
+        spread += slow * (abs(away) - spread)
+        learnt = [
+            f + slow * (min(abs(away - c), 2.4 * limit * bases) - f) for f, c in zip(failures, shapes, strict=True)
+        ]
+        spare = [learnt[0], failures[0], failures[0], failures[1]]
+        failures = [learnt[i] if there[i] else spare[i] for i in range(4)]
+        level += max(pace(e._LEVEL * cycle), 1 / (seen + 1)) * taught
+        wide = 1.6 * limit * bases
+
+        def clipped(value, wide=wide):
+            return min(max(value, -wide), wide)
+
+        if short:
+            day_shape += max(pace(e._DAY_SHAPE), 1 / (day_seen + 1)) * clipped(away - day_shape)
+            days[day[t]] = day_shape, day_seen + 1
+        if long:
+            week_shape += max(pace(e._WEEK_SHAPE), 1 / (week_seen + 1)) * clipped(away - day_shape - week_shape)
+            weeks[week[t]] = week_shape, week_seen + 1
+            last_week[week[t]] = away - off + clipped(off)
+        last += e._LASTING * (off - last)
+        seen += 1
+        ready = seen > max(cycle, s._YOUNG + r.FIRST + 1)
+        result.append((x - error, score if ready else math.nan, half))
+    return np.array(result)
