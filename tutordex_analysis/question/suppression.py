@@ -21,7 +21,6 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 COLUMNS = ("signal", "where", "start", "end", "what", "why", "detail")
 WHY = ("silence", "known", "expected", "release", "holiday", "budget", "policy")
 _HELD = {"silence": "silence", "incident file": "known"}  # contexts that keep an incident from alerting
-_CHANGES = ("deploy", "restart")
 _QUIET = -0.25  # change on a holiday from which it would have been news
 
 
@@ -31,7 +30,7 @@ def of_incidents(
     """Incidents that need no alert.
 
     A silence or an entry of the incidents file holds all of one; it was marked as expected; or it is of low severity
-    and began with a release or restart.
+    and began with a release. A restart alone holds nothing back: what restarts in a loop is an incident.
 
     Args:
         graded: incident, start, end, severity.
@@ -48,7 +47,7 @@ def of_incidents(
         start, end, severity = facts.loc[one["incident"]]
         if one["kind"] in _HELD and one["start"] <= start and end <= one["end"] + step:
             rows.append((one["incident"], _HELD[one["kind"]], one["name"]))
-        if one["kind"] in _CHANGES and severity == "low" and start - step <= one["end"] and one["start"] <= start:
+        if one["kind"] == "deploy" and severity == "low" and start - step <= one["end"] and one["start"] <= start:
             rows.append((one["incident"], "release", one["name"]))
     rows.sort(key=lambda row: WHY.index(row[1]))
     return pd.DataFrame(rows, columns=["incident", "why", "detail"]).drop_duplicates("incident", ignore_index=True)
