@@ -132,7 +132,7 @@ def unusual(
         catalogue: Policies, areas, limits, civil time.
         masks: Alerts that fired, silences and incidents told by hand. A silence, or an entry of the incidents file,
             that holds all of an incident keeps it from alerting; an alert that fired is told beside it.
-        changes: Releases and restarts; an incident of low severity that begins with one does not alert.
+        changes: Releases and restarts; an incident of low severity that begins with a release does not alert.
         verdicts: What people said of incidents; what was expected does not alert.
         alerts_per_week: Alerts that are wanted in a week over all signals together.
         weeks: Civil weeks that are told, the newest included.

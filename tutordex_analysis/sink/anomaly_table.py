@@ -17,7 +17,7 @@ WHY = {
     "silence": "silenced in Alertmanager",
     "known": "known by hand, in the incidents file",
     "expected": "marked as expected",
-    "release": "of low severity, with a release or restart",
+    "release": "of low severity, with a release",
     "holiday": "a public holiday",
     "budget": "under the threshold that the alert budget sets",
     "policy": "too small, too short or to the good side for the signal's policy",
