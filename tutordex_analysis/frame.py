@@ -168,7 +168,8 @@ def check(frame: pd.DataFrame) -> pd.DataFrame:
     same = codes[1:] == codes[:-1]
     if (same & (moments[1:] <= moments[:-1])).any():
         raise FrameError("each series must be sorted by ds, one row an instant; use .sort_values(['unique_id', 'ds'])")
-    if 1 + int((~same).sum()) != len(np.unique(codes)):
+    first = np.concatenate([[True], ~same])
+    if int(first.sum()) != len(np.unique(codes[first])):
         raise FrameError("the rows of each series must stand together; use .sort_values(['unique_id', 'ds'])")
     return frame
 
@@ -180,7 +181,8 @@ def step_of(frame: pd.DataFrame) -> pd.Timedelta:
         FrameError: There are fewer than two rows a series, or the distances differ (a missing row instead of NaN).
     """
     codes, moments = _codes(check(frame)["unique_id"]), frame["ds"].to_numpy("datetime64[ns]")
-    steps = np.unique(np.diff(moments)[codes[1:] == codes[:-1]])
+    steps = np.diff(moments)[codes[1:] == codes[:-1]]
+    steps = steps[:1] if (steps == steps[:1]).all() else np.unique(steps)
     if not len(steps):
         raise FrameError("the step cannot be read off a frame with one row a series; pass a longer history")
     if len(steps) > 1:

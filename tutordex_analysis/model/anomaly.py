@@ -100,7 +100,7 @@ def judged(table: pd.DataFrame, step: pd.Timedelta, policy: Policy) -> Anomalies
         policy: What is worth an alert.
     """
     score = budget.allowed(table, policy)
-    level = np.full(len(table), budget.EDGE)
+    level = np.broadcast_to(np.float64(budget.EDGE), len(table))
     if policy.alerts_per_week is not None and len(table):
         level = budget.thresholds(score, budget.grid(table, step), alerts_per_week=policy.alerts_per_week)
     return _flagged(table, score, level, policy)
@@ -202,11 +202,12 @@ def table_of(rows: Rows, scored: dict[str, Floats], kind: npt.NDArray[np.int8]) 
     def flat(one: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         return one.reshape(-1) if whole else one.reshape(-1)[inside]
 
-    codes = np.repeat(np.arange(len(rows.ids), dtype=np.int32), n)
+    codes = np.repeat(np.arange(len(rows.ids), dtype=np.min_scalar_type(-len(rows.ids))), n)
+    moments = flat(np.tile(rows.ds.tz_convert(None).to_numpy(), len(rows.ids)))
     return pd.DataFrame(
         {
             "unique_id": pd.Categorical.from_codes(flat(codes), dtype=pd.CategoricalDtype([*rows.ids])),
-            "ds": rows.ds.take(flat(np.tile(at, len(rows.ids)))),
+            "ds": pd.DatetimeIndex(moments, copy=False).tz_localize("UTC"),
             "y": flat(rows.y),
             **{name: flat(one) for name, one in scored.items()},
             "kind": pd.Categorical.from_codes(flat(kind), dtype=pd.CategoricalDtype([*KINDS])),

@@ -61,23 +61,27 @@ def grid(table: pd.DataFrame, step: pd.Timedelta) -> Grid:
 def allowed(table: pd.DataFrame, policy: Policy) -> Floats:
     """The score of each row as far as the policy cares: 0 where it does not, infinite where a value is out of range.
 
+    Scores far inside the band are 0 too.
+
     Args:
         table: unique_id, y, expected, score, kind; sorted by series and time.
         policy: What is worth an alert.
     """
-    y, expected, score = (table[name].to_numpy() for name in ("y", "expected", "score"))
-    kind = table["kind"].to_numpy(dtype=object)
-    off = y - expected
-    size, usual = np.abs(off), np.abs(expected)
+    y, score = table["y"].to_numpy(), table["score"].to_numpy()
+    found = np.zeros(len(table))
+    rows = np.flatnonzero(score > _BASE)  # what is less strange is never an alert
+    kind = table["kind"].iloc[rows].to_numpy(dtype=object)
+    usual = table["expected"].to_numpy()[rows]
+    off = y[rows] - usual
     up = (off >= 0) & (kind != "silence")
     least = np.where(up, policy.least_above, policy.least_below)
     share = np.where(up, policy.share_above, policy.share_below)
-    wanted = (size >= least) & (size >= share * usual) & (kind != "return")
+    wanted = (np.abs(off) >= least) & (np.abs(off) >= share * np.abs(usual)) & (kind != "return")
     if policy.direction != "both":
         either = np.isin(kind, ("noise", "flat"))  # neither up nor down
         wanted &= either | (up == (policy.direction == "up"))
-    found = np.where(wanted & ~np.isnan(score), score, 0.0)
-    out = (y < policy.lowest) | (y > policy.highest)
+    found[rows[wanted]] = score[rows[wanted]]
+    out = np.flatnonzero((y < policy.lowest) | (y > policy.highest))
     found[out] = np.inf
     if policy.persistence > 1:
         found = _lasting(found, pd.factorize(table["unique_id"])[0], policy.persistence)

@@ -51,6 +51,12 @@ class Step:
     usual: Floats
 
 
+def clipped(x: Floats, limit: Floats) -> Floats:
+    """Values within plus or minus a limit; faster than numpy's clip on short rows."""
+    found: Floats = np.minimum(np.maximum(x, -limit), limit)
+    return found
+
+
 def pace(half_life: float) -> float:
     """Weight of the newest of an exponential average."""
     return float(1 - 0.5 ** (1 / half_life))
@@ -120,7 +126,7 @@ class Expectation:
         off_base = value - usual
         if sunday >= 0:
             off_base = self._on_holiday(value, usual, shapes, there, sunday, low)
-        lasting = np.clip(self.carried / (self.carrying + _TINY**2), 0, 1) * self.last
+        lasting = np.minimum(np.maximum(self.carried / (self.carrying + _TINY**2), 0), 1) * self.last
         error = off_base - lasting
         floor = _FLOOR * self.spread + _GRAIN * np.maximum(np.abs(self.level), np.abs(value)) + _TINY
         floor = np.maximum(floor, self.least)
@@ -173,8 +179,8 @@ class Expectation:
         known, first = found.known, 1 / (self.seen + 1)
         limit = np.where(self.seen < _OPEN, np.inf, _CLIP)
         base_limit = limit * found.base_scale
-        off = np.clip(found.off_base, -base_limit, base_limit)
-        error = np.clip(found.error, -limit * found.error_scale, limit * found.error_scale)
+        off = clipped(found.off_base, base_limit)
+        error = clipped(found.error, limit * found.error_scale)
         slow = np.where(known, np.maximum(self.scale_pace, first), 0.0)
         self.base_scale += slow * (np.abs(off) - self.base_scale)
         self.error_scale += slow * (np.abs(error) - self.error_scale)
@@ -182,23 +188,23 @@ class Expectation:
         self.carrying += slow * (self.last * self.last - self.carrying)
         deviation = value - self.level
         self.spread += slow * (np.abs(deviation) - self.spread)
-        failed = np.abs(np.clip(deviation - shapes, -2.4 * base_limit, 2.4 * base_limit))
+        failed = np.minimum(np.abs(deviation - shapes), 2.4 * base_limit)
         learnt = self.failures + slow * (failed - self.failures)
-        spare = np.stack([learnt[0], self.failures[0], self.failures[0], self.failures[1]])
+        spare = np.array([learnt[0], self.failures[0], self.failures[0], self.failures[1]])
         self.failures = np.where(there, learnt, np.where(known, spare, self.failures))
         self.level += np.where(known, np.maximum(self.level_pace, first), 0.0) * off
         wide = 1.6 * base_limit
         if self.short:
             step = np.where(known, np.maximum(_DAY_PACE, 1 / (self.day_seen[day] + 1)), 0.0)
-            self.day[day] += step * np.clip(deviation - self.day[day], -wide, wide)
+            self.day[day] += step * clipped(deviation - self.day[day], wide)
             self.day_seen[day] += known
         if self.long:
             step = np.where(known, np.maximum(_WEEK_PACE, 1 / (self.week_seen[week] + 1)), 0.0)
             rest = deviation - self.day[day] if self.short else deviation
-            self.week[week] += step * np.clip(rest - self.week[week], -wide, wide)
+            self.week[week] += step * clipped(rest - self.week[week], wide)
             self.week_seen[week] += known
             np.copyto(
                 self.last_week[week],
-                deviation - found.off_base + np.clip(found.off_base, -wide, wide),
+                deviation - found.off_base + clipped(found.off_base, wide),
                 where=known,
             )

@@ -54,10 +54,11 @@ def intervals(table: pd.DataFrame) -> pd.DataFrame:
         expected, seen (at the peak), score (the highest, NaN where none is known), cost (all that was seen less all
         that was expected, value by value), steps.
     """
-    flagged = table["is_anomaly"].to_numpy()
-    codes = pd.factorize(table["unique_id"])[0]
-    begins = flagged & np.concatenate([[True], ~flagged[:-1] | (codes[1:] != codes[:-1])])[: len(flagged)]
-    runs = table[flagged].assign(run=np.cumsum(begins)[flagged])
+    rows = np.flatnonzero(table["is_anomaly"].to_numpy())
+    runs = table.iloc[rows]
+    codes = pd.factorize(runs["unique_id"])[0]
+    begins = np.concatenate([[True], (np.diff(rows) > 1) | (np.diff(codes) != 0)])[: len(rows)]
+    runs = runs.assign(run=np.cumsum(begins))
     worst = runs["score"].fillna(-np.inf).groupby(runs["run"]).idxmax()
     peaks = runs.loc[worst].set_index("run")
     by_run = runs.assign(over=runs["y"] - runs["expected"]).groupby("run")

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.model.expectation import HOLIDAY, Bools, Expectation, Step, pace
+from tutordex_analysis.model.expectation import HOLIDAY, Bools, Expectation, Step, clipped, pace
 from tutordex_analysis.model.record import FIRST, Records, Runs
 
 KINDS: Final = ("", "spike", "dip", "level", "noise", "flat", "silence", "missing", "return")
@@ -143,6 +143,7 @@ class Surprise:
         self.runs = Runs(n=self.n, half_life=memory, least=least, hold=longest)
         self.before, self.quiet, self.used_to = np.full(self.n, np.nan), np.zeros(self.n), np.zeros(self.n)
         self.usually = np.zeros((2, self.n))  # share of the steps that change the value; that have a reading
+        self.furthest = np.full(self.n, _LONGEST_Z)
         self.memory_pace, self.used_to_pace = pace(memory), pace(_USED_TO * cycle)
 
     def step(self, y: Floats, *, t: int, day: int, week: int, sunday: int = -1) -> Judged:
@@ -161,7 +162,7 @@ class Surprise:
         found = self.expectation.step(x, day, week, sunday=sunday, low=low)
         known = found.known & (self.expectation.seen > _YOUNG)
         wild = np.abs(found.error) / found.error_scale
-        z = np.clip(found.off_base / found.base_scale, -_LONGEST_Z, _LONGEST_Z)
+        z = clipped(found.off_base / found.base_scale, self.furthest)
         edge = self.records.edge
         values = np.empty((4, self.n))
         values[0] = np.where(known, wild, np.nan)
@@ -197,24 +198,24 @@ class Surprise:
     def _runs(self, y: Floats, found: Step, *, quiet: bool) -> tuple[Floats, Bools]:
         """Ratios of the runs of one value and of zeros, shape (2, n), and where a reading has long been missing."""
         known, seen = found.known, self.expectation.seen
-        inside = np.stack([y == self.before, y == 0, ~known])
+        inside = np.array([y == self.before, y == 0, ~known])
         size = np.ones((3, self.n))
         size[1] = np.maximum(counted(found.usual), 0.0) * (HOLIDAY if quiet else 1.0) * self.is_count
-        ratio = self.runs.ratio(inside, size, np.stack([known, known, seen > 0]))
+        ratio = self.runs.ratio(inside, size, np.array([known, known, seen > 0]))
         flat, _, gap = self.runs.length
-        now = np.stack([~inside[0], known])
+        now = np.array([~inside[0], known])
         rate = np.maximum(self.memory_pace, 1 / np.maximum(seen, 1.0))
-        learns = np.stack([known & (flat <= _FLAT), (seen > 0) & (gap <= _MISSING)])
+        learns = np.array([known & (flat <= _FLAT), (seen > 0) & (gap <= _MISSING)])
         np.copyto(self.usually, self.usually + rate * (now - self.usually), where=learns)
         self.quiet = np.where(inside[1], self.quiet + 1, np.where(known, 0.0, self.quiet))
         np.copyto(self.before, y, where=known)
         old = seen > self.cycle
-        told = np.stack([self.usually[0] > _MOVES, self.is_count & old & (self.quiet <= _GONE * self.cycle)])
+        told = np.array([self.usually[0] > _MOVES, self.is_count & old & (self.quiet <= _GONE * self.cycle)])
         away = (ratio[2] > 1) & ~known & old & (self.usually[1] > _PRESENT) & (gap <= _GONE * self.cycle)
         return ratio[:2] * told, away
 
     def _judged(self, y: Floats, found: Step, half: Floats, score: Floats, ratios: Floats, away: Bools) -> Judged:
-        band = np.stack([found.expected, found.expected - half, found.expected + half])
+        band = np.array([found.expected, found.expected - half, found.expected + half])
         if self.is_count.any():
             band = np.where(self.is_count, np.maximum(counted(band), 0.0), band)
         expected, lower, upper = band
