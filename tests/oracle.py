@@ -455,9 +455,8 @@ def anomalies(y, day, week, *, short, long, is_count=False):
         carrying += slow * (last * last - carrying)
         away = x - level
         spread += slow * (abs(away) - spread)
-        learnt = [
-            f + slow * (min(abs(away - c), 2.4 * limit * bases) - f) for f, c in zip(failures, shapes, strict=True)
-        ]
+        failed = [min(abs(away - one), 2.4 * limit * bases) for one in shapes]
+        learnt = [old + slow * (new - old) for old, new in zip(failures, failed, strict=True)]
         spare = [learnt[0], failures[0], failures[0], failures[1]]
         failures = [learnt[i] if there[i] else spare[i] for i in range(4)]
         level += max(pace(e._LEVEL * cycle), 1 / (seen + 1)) * taught

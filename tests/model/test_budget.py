@@ -38,14 +38,14 @@ def scores(draw, *, per_week=20):
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(score=scores(), k=st.sampled_from([0.3, 2.0, 10.0]))
 def test_thresholds_are_those_of_the_slow_loop(score, k):
     want = oracle.thresholds(score, per_week=20, alerts_per_week=k)
     np.testing.assert_allclose(levels(score, per_week=20, k=k), want, rtol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(score=scores(), data=st.data())
 def test_what_comes_later_changes_no_threshold(score, data):
     cut = data.draw(st.integers(1, score.shape[1]))
@@ -53,7 +53,7 @@ def test_what_comes_later_changes_no_threshold(score, data):
     np.testing.assert_array_equal(then, whole[:, :cut])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(score=scores(), week=st.integers(0, 6), seed=st.integers(0, 1000))
 def test_the_budget_of_a_week_follows_from_the_weeks_before(score, week, seed):
     """The level for one series alone; in a step of several the others of that step have a say as well."""
@@ -75,8 +75,8 @@ def test_a_peak_over_the_end_of_a_week_counts_in_each_with_what_that_week_saw():
 
 
 def test_a_larger_budget_has_no_higher_threshold():
-    score = np.random.default_rng(3).exponential(0.5, (6, 10 * 168))
-    got = [levels(score, per_week=168, k=k)[0, -1] for k in (0.25, 1, 4, 16, 64)]
+    score = np.random.default_rng(3).exponential(0.5, (6, 6 * 168))
+    got = [levels(score, per_week=168, k=k)[0, -1] for k in (0.25, 4, 64)]
     assert got == sorted(got, reverse=True)
     assert got[0] > got[-1]
 
@@ -156,7 +156,7 @@ def test_nothing_at_all_has_no_threshold():
 def test_the_alerts_of_clean_series_are_about_as_many_as_the_budget_allows():
     """60 series, 8 weeks and 2 more that are scored; a seed has few alerts, so the mean is asked for."""
     k, realised = 2, []
-    for seed in range(6):
+    for seed in range(4):
         y = gauges(60, 10 * WEEK, seed=seed)
         got = detect(frame(named(y)), season_lengths=SEASONS, policy=Policy(alerts_per_week=k))
         scored = got.incidents["start"] >= pd.Timestamp("2026-01-05", tz="UTC") + 8 * 168 * HOUR

@@ -53,9 +53,8 @@ def grid(table: pd.DataFrame, step: pd.Timedelta) -> Grid:
     """Where each row of a table stands."""
     moments = pd.DatetimeIndex(table["ds"])
     since = np.asarray((moments - moments.min()) // step, dtype=np.int64)
-    return Grid(
-        step=since, series=pd.factorize(table["unique_id"])[0].astype(np.int64), per_week=max(int(_WEEK // step), 1)
-    )
+    series = pd.factorize(table["unique_id"])[0].astype(np.int64)
+    return Grid(step=since, series=series, per_week=max(int(_WEEK // step), 1))
 
 
 def allowed(table: pd.DataFrame, policy: Policy) -> Floats:

@@ -82,7 +82,7 @@ def moved(live: Live, frame: pd.DataFrame) -> pd.DataFrame:
         unique_id, ds, y, expected, lower, upper, score, kind: every known series at every new instant.
 
     Raises:
-        FrameError: The frame breaks the contract, a value is infinite or past `LARGEST`, or the step is another one.
+        FrameError: The frame breaks the contract, a value is infinite or too large, or its step is not the state's.
     """
     check(frame)
     new = frame[(pd.DatetimeIndex(frame["ds"]) > live.newest) & frame["unique_id"].isin(live.ids).to_numpy()]
