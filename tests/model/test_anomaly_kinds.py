@@ -88,7 +88,7 @@ def test_a_drop_to_zero_fires_at_once_and_the_return_does_not(y, hours):
     spare = 0.25 if hours == 1 and y is BUSY else 0  # a mean of two counts holds the one that was 0
     assert got["is_anomaly"][:, AT + hours].mean() <= spare
     usual = found(y)["is_anomaly"][:, AT + hours : AT + hours + DAY].any(axis=1).mean()
-    assert got["is_anomaly"][:, AT + hours : AT + hours + DAY].any(axis=1).mean() <= usual + 0.1
+    assert got["is_anomaly"][:, AT + hours : AT + hours + DAY].any(axis=1).mean() <= usual + 0.1 + spare
 
 
 def test_a_fault_of_every_night_is_reported_once_and_not_for_ever():
