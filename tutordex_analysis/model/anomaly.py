@@ -19,11 +19,13 @@ from tutordex_analysis.model.incidents import intervals
 from tutordex_analysis.model.panel import panels, seasons
 from tutordex_analysis.model.policy import Policy
 from tutordex_analysis.model.rows import Rows, side_by_side
+from tutordex_analysis.model.score import mean
 from tutordex_analysis.model.surprise import CYCLE, KINDS, Surprise
 from tutordex_analysis.moment import Span
 
 _NO_POLICY = Policy()
 Scalar = TypeVar("Scalar", bound=np.generic)
+_LEAST_CHANCE = 0.02  # variance of a count from step to step over its mean; 1 for chance alone
 _BLOCK = 1024  # series in one pass
 _DAY = pd.Timedelta(days=1)
 
@@ -182,7 +184,7 @@ def begun(rows: Rows, *, short: int, long: int) -> list[Surprise]:
         same = rows.first == start
         young = rows.y[same, start : start + season]
         zeros[same] = (np.nan_to_num(young) == 0).all(axis=1)
-        counts[same] = zeros[same] | is_count(young)
+        counts[same] = zeros[same] | (is_count(young) & _by_chance(young))
     blocks = [slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
     return [
         Surprise(
@@ -190,6 +192,12 @@ def begun(rows: Rows, *, short: int, long: int) -> list[Surprise]:
         )
         for one in blocks
     ]
+
+
+def _by_chance(y: Floats) -> npt.NDArray[np.bool_]:
+    """Series that go up and down at least a little as counts do; targets that are up do not, nor does a constant."""
+    moved = np.square(np.diff(y, axis=1))
+    return np.asarray(mean(moved) / 2 >= _LEAST_CHANCE * mean(y), dtype=np.bool_)
 
 
 def table_of(rows: Rows, scored: dict[str, Floats], kind: npt.NDArray[np.int8]) -> pd.DataFrame:
