@@ -228,6 +228,8 @@ def test_a_server_with_nothing_known_is_one_sentence_that_says_where_to_go_on(tm
         assert "docs/catalogue.md" in (tmp_path / "reports" / "capacity.failed.html").read_text()
 
 
+@pytest.mark.server
+@pytest.mark.slow
 def test_anomalies_of_a_server_that_nobody_described(server, tmp_path):
     done = command(tmp_path, "report", "anomalies", "--url", server.url)
     assert done.returncode == 0, done.stderr
