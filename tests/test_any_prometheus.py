@@ -226,3 +226,13 @@ def test_a_server_with_nothing_known_is_one_sentence_that_says_where_to_go_on(tm
             assert "docs/catalogue.md" in done.stderr
             assert "Traceback" not in done.stderr + done.stdout
         assert "docs/catalogue.md" in (tmp_path / "reports" / "capacity.failed.html").read_text()
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_anomalies_of_a_server_that_nobody_described(server, tmp_path):
+    done = command(tmp_path, "report", "anomalies", "--url", server.url)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads((tmp_path / "reports" / "manifest.json").read_text())["pages"]["anomalies"]["latest"]["answer"]
+    assert re.match(r"(Nothing unusual|One incident|\d+ incidents) in the last 7 days", answer["sentence"])
+    assert "tutordex_collector" not in (tmp_path / "reports" / "anomalies.html").read_text()

@@ -265,6 +265,12 @@ def test_nothing_to_score_is_one_sentence():
         anomalies.unusual({"posts_seen": frames.empty()}, CATALOGUE)
 
 
+def test_gaps_alone_are_one_sentence_too():
+    gaps = history("posts_seen")
+    with pytest.raises(NotEnoughData, match=r"(has a value|has two values)"):
+        anomalies.unusual({"posts_seen": gaps.assign(y=np.nan)}, CATALOGUE)
+
+
 def test_the_callers_frames_stay_as_they_are():
     histories = {name: history(name, drop=DROP) for name in NAMES}
     before = {name: one.copy() for name, one in histories.items()}

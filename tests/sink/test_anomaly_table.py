@@ -11,13 +11,13 @@ NAN = float("nan")
 
 def test_incidents_are_ten_rows_at_most_with_the_name_to_mark_them_by():
     one = {
-        **{"number": 1, "when": "Tue 6 Oct 14:00–16:10", "title": "Jobs finished", "where": "", "area": "worker"},
+        **{"number": 1, "when": "Tue 6 Oct 14:00–16:10", "title": "Jobs finished", "where": ""},
         **{"severity": "high", "signals": 3, "verdict": "", "incident": "20261006T0700Z-jobs_done-3fa9c1"},
     }
     shown = anomaly_table.incidents(pd.DataFrame([one | {"number": i + 1} for i in range(12)]))
     assert len(shown.frame) == 10
     assert shown.frame.iloc[0].tolist() == [
-        *("1", "Tue\u00a06\u00a0Oct\u00a014:00–16:10", "Jobs finished", "worker", "high", "3", "–"),
+        *("1", "Tue\u00a06\u00a0Oct\u00a014:00–16:10", "Jobs finished", "high", "3", "–"),
         "20261006T0700Z-jobs_done-3fa9c1",
     ]
     assert shown.caption == "Incidents that alert, the worst first; 10 of 12 shown"

@@ -147,6 +147,8 @@ def unusual(
     alerts = within(edge, alerts_per_week=alerts_per_week)
     step = frames.step_of(next(iter(edge.values())).frame)
     at, tz = newest(histories.values()), catalogue.calendar.timezone
+    if pd.isna(at):
+        raise NotEnoughData(f"none of {len(edge)} watched signals has a value; read a longer range")
     since = _monday(at - step / 2, tz, weeks)
     grouped = together(_members(alerts, catalogue, since), height=catalogue.heights, step=step, newest=at)
     contexts = attach(grouped, catalogue=catalogue, masks=masks, changes=changes)

@@ -29,13 +29,12 @@ def incidents(rows: pd.DataFrame) -> Table:
     """One row an incident, the worst first, ten at most.
 
     Args:
-        rows: Columns number, when, title, where, area, severity, signals, verdict, incident.
+        rows: Columns number, when, title, where, severity, signals, verdict, incident.
     """
     columns: dict[str, Column] = {
         "No.": lambda r: str(r["number"]),
         "When": lambda r: str(r["when"]).replace(" ", "\u00a0"),
-        "First unusual": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
-        "In": lambda r: str(r["area"]),
+        "Most upstream signal": lambda r: f"{r['title']} ({r['where']})" if r["where"] else str(r["title"]),
         "Severity": lambda r: str(r["severity"]),
         "Signals": lambda r: str(r["signals"]),
         "Marked": lambda r: str(r["verdict"]) or "–",
