@@ -260,14 +260,13 @@ def slopes_to_come(n, horizon):
     return np.array(result)
 
 
-def storms_once(begun, together=4, gap=3):
+def storms_once(begun, together=4, near=3):
     """How many alerts peaks that begin at these steps are."""
-    alerts, group = 0, []
-    for at in [*sorted(begun), math.inf]:
-        if group and at - group[-1] > gap:
-            alerts += 1 if len(group) >= together else len(group)
-            group = []
-        group.append(at)
+    waiting, alerts = sorted(begun), 0
+    while waiting:
+        storm = [at for at in waiting if at <= waiting[0] + near]
+        waiting = waiting[len(storm) :] if len(storm) >= together else waiting[1:]
+        alerts += 1
     return alerts
 
 
@@ -423,7 +422,8 @@ def anomalies(y, day, week, *, short, long, is_count=False):
             ("silent", reading == 0, max((max(usual, 0.0) / 2) ** 2 - s._OFFSET, 0.0) if is_count else 0.0),
         ):
             run = runs[name]
-            run[1] = max(run[1] * (1 - pace(memory)), 0.0 if inside else run[0])
+            start = s._FLAT if name == "flat" else s._SILENT
+            run[1] = max(run[1] * (1 - pace(memory)), 0.0 if inside else min(run[0], r._CAP * (start + run[1])))
             run[0] = run[0] + size if inside else 0.0
         quiet = quiet + 1 if reading == 0 else 0
         hold = max(s._HOLD, cycle / 8)
@@ -433,7 +433,8 @@ def anomalies(y, day, week, *, short, long, is_count=False):
         ):
             length, edge = runs[name][0], start + runs[name][1]
             ratio = length / (edge + 2 * max(length - edge - hold, 0.0)) if name == "flat" else length / edge
-            ratio = 1 + 0.5 * math.log2(ratio) if ratio > 1 else ratio
+            slope = s.SLOPES[0 if name == "flat" else 1]
+            ratio = 1 + slope * math.log2(ratio) if ratio > 1 else ratio
             if name == "flat":
                 if runs["flat"][0] <= s._FLAT:
                     moves += max(pace(memory), 1 / max(seen + 1, 1)) * ((reading != before) - moves)

@@ -54,8 +54,8 @@ HUNG = incident("worker_hung", "2026-05-10T10:00", 4)
     ("name", "start", "direction", "kind", "found"),
     [
         ("jobs_done", "2026-05-10T10:30", "down", "dip", True),
-        ("jobs_done", "2026-05-10T10:30", "up", "spike", False),  # not the bad way
-        ("jobs_done", "2026-05-10T10:30", "up", "flat", True),  # standing still has no direction
+        ("queue_pending", "2026-05-10T10:30", "down", "dip", False),  # not the side that is watched
+        ("queue_pending", "2026-05-10T10:30", "down", "flat", True),  # standing still has no direction
         ("jobs_done", "2026-05-10T15:59", "down", "dip", True),
         ("jobs_done", "2026-05-10T16:01", "down", "dip", False),  # later than the grace
         ("jobs_done", "2026-05-10T09:59", "down", "dip", False),

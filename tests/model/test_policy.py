@@ -27,8 +27,15 @@ UP, DOWN = (15.0, 10.0, 2.0, "spike"), (4.0, 10.0, 3.0, "dip")
 
 
 def test_without_a_policy_all_scores_count_but_returns_and_what_is_unknown():
-    rows = [UP, DOWN, (10.0, 9.0, 0.5, ""), (9.0, 4.0, 4.0, "return"), (np.nan, 9.0, np.nan, "missing")]
-    assert let_through(rows) == [2.0, 3.0, 0.5, 0.0, 0.0]
+    rows = [
+        UP,
+        DOWN,
+        (10.0, 9.0, 0.9, ""),
+        (10.0, 9.0, 0.5, ""),
+        (9.0, 4.0, 4.0, "return"),
+        (np.nan, 9.0, np.nan, "missing"),
+    ]
+    assert let_through(rows) == [2.0, 3.0, 0.9, 0.0, 0.0, 0.0]  # far inside the band nothing counts
 
 
 @pytest.mark.parametrize(("direction", "want"), [("both", [2, 3, 4, 5, 6]), ("up", [2, 0, 4, 5, 0])])
@@ -74,11 +81,11 @@ def test_out_of_range_is_infinite_whatever_else_is_asked():
 
 
 def test_persistence_takes_the_least_of_the_last_steps_of_one_series():
-    scores = [2, 3, 1.5, 0.5, 4, 5, 6]
+    scores = [2, 3, 1.5, 0.9, 4, 5, 6]
     rows = [(15.0, 10.0, score, "spike", "a" if i < 5 else "b") for i, score in enumerate(scores)]
     assert let_through(rows, persistence=1) == scores
-    assert let_through(rows, persistence=2) == [0, 2, 1.5, 0.5, 0.5, 0, 5]
-    assert let_through(rows, persistence=3) == [0, 0, 1.5, 0.5, 0.5, 0, 0]
+    assert let_through(rows, persistence=2) == [0, 2, 1.5, 0.9, 0.9, 0, 5]
+    assert let_through(rows, persistence=3) == [0, 0, 1.5, 0.9, 0.9, 0, 0]
     assert let_through(rows, persistence=99) == [0] * 7
 
 

@@ -79,12 +79,14 @@ class Runs:
         half_life: Steps.
         least: Least length that says something, shape (n_states, 1).
         hold: Length beyond the edge after which a run is the new normal, shape (n_states, 1).
+        slope: What a run of twice the edge scores above one, shape (n_states, 1).
     """
 
     n: int
     half_life: float
     least: Floats
     hold: Floats
+    slope: Floats
     length: Floats = field(init=False)
     longest: Floats = field(init=False)
 
@@ -106,5 +108,5 @@ class Runs:
         self.length = np.where(ended, 0.0, self.length + size * (known & inside))
         edge = self.least + self.longest
         ratio = self.length / (edge + 2 * np.maximum(self.length - edge - self.hold, 0.0))
-        found: Floats = np.where(ratio > 1, 1 + 0.5 * np.log2(np.maximum(ratio, 1.0)), ratio)
+        found: Floats = np.where(ratio > 1, 1 + self.slope * np.log2(np.maximum(ratio, 1.0)), ratio)
         return found

@@ -38,6 +38,7 @@ _FLAT, _SILENT, _MISSING = 6.0, 4.6, 3.0  # least run: steps; expected events (c
 _MOVES = 0.8  # share of the steps that change the value, below which standing still says nothing
 _PRESENT = 0.95  # share of the steps with a reading, below which a gap says nothing
 _HOLD = 12.0  # steps, or an eighth of a cycle, after which a run is the new normal
+SLOPES = (0.5, 1.0, 0.5)  # of the scores of runs: the same value, silence, no reading; a drop to zero must be heard
 _GONE = 2.0  # cycles without a reading, or without an event, after which that is how it is
 _OFFSET = 0.375  # of Anscombe's transform
 _UNIT = 0.8  # mean absolute deviation of a stabilised count, were it chance alone
@@ -140,7 +141,7 @@ class Surprise:
         later = max(quarter // 2, 1)
         self.records = Records(half_life=memory, least=chance, lags=(0, hour // 2, later, later))
         least, longest = np.array([[_FLAT], [_SILENT], [_MISSING]]), np.array([[hold], [np.inf], [np.inf]])
-        self.runs = Runs(n=self.n, half_life=memory, least=least, hold=longest)
+        self.runs = Runs(n=self.n, half_life=memory, least=least, hold=longest, slope=np.array(SLOPES)[:, None])
         self.before, self.quiet, self.used_to = np.full(self.n, np.nan), np.zeros(self.n), np.zeros(self.n)
         self.usually = np.zeros((2, self.n))  # share of the steps that change the value; that have a reading
         self.furthest = np.full(self.n, _LONGEST_Z)
