@@ -445,7 +445,7 @@ def anomalies(y, day, week, *, short, long, is_count=False):
         most = max(ratios)
         score = most * min(1.0, most / max(used_to, s._TINY))
         half = edges[0] * math.sqrt(max(used_to, 1.0)) * errors
-        used_to = max(used_to * (1 - pace(s._USED_TO * cycle)), most)
+        used_to = max(used_to * (1 - pace(s._USED_TO * cycle)), min(most, s.MOST_TIRED))
 
         limit = math.inf if seen < e._OPEN else e._CLIP
         taught = min(max(off, -limit * bases), limit * bases)

@@ -171,7 +171,7 @@ def test_anomalies_shows_the_weeks_the_incidents_and_this_week_as_figures(anomal
     page = BeautifulSoup(body(anomalies), "html.parser")
     alts = [picture["alt"] for picture in page.find_all("img")]
     assert alts[0].startswith("Calendar of hours: Worst score of all signals, 2 Nov 2026 to 15 Nov 2026, a row a day.")
-    assert "Holidays: Diwali on 8 Nov, Diwali (observed) on 9 Nov." in alts[0]
+    assert "Holidays: Deepavali on 8 Nov, Deepavali (observed) on 9 Nov." in alts[0]
     assert alts[-1].startswith("Small multiples: The last seven days.")
     cases = alts[1:-1]
     assert cases
@@ -186,7 +186,7 @@ def test_anomalies_lists_the_incidents_what_was_held_back_and_how_the_detectors_
     assert {"No.", "Signal", "Why", "Week from"} <= set(by_head)
     assert all(re.fullmatch(r"\d{8}T\d{4}Z-\w+-[0-9a-f]{6}", row[-1]) for row in by_head["No."][1:])
     assert [row[0] for row in by_head["Week from"][1:]] == ["9 Nov 2026", "2 Nov 2026"]
-    assert any("Diwali" in row[-1] for row in by_head["Why"][1:])
+    assert any("Deepavali" in row[-1] for row in by_head["Why"][1:])
 
 
 @pytest.mark.slow

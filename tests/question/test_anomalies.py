@@ -154,7 +154,7 @@ def test_what_turned_out_to_be_false_comes_last_and_asks_for_nothing(found):
 
 
 def test_a_holiday_is_listed_with_what_was_quiet():
-    end = pd.Timestamp("2026-11-15T16:00Z")  # Diwali is Sunday 8 November, observed the next day
+    end = pd.Timestamp("2026-11-15T16:00Z")  # Deepavali is Sunday 8 November, observed the next day
     window = TimeRange(end - 42 * DAY + HOUR, end + HOUR, "1h")
     t = np.arange(len(window))
     civil = pd.DatetimeIndex(window.grid - HOUR / 2).tz_convert("Asia/Singapore")
@@ -164,7 +164,7 @@ def test_a_holiday_is_listed_with_what_was_quiet():
     result = anomalies.unusual({"posts_seen": rows}, CATALOGUE, weeks=2)
     assert [f"{day:%d %b}" for day in result.holidays.index] == ["08 Nov", "09 Nov"]
     (row,) = result.suppressed[result.suppressed["why"] == "holiday"].to_dict("records")
-    assert row["detail"] == "Diwali (observed)"
+    assert row["detail"] == "Deepavali (observed)"
     assert row["what"] == "−50 % against the same weekday of the weeks before"
     assert row["start"] == pd.Timestamp("2026-11-08T16:00Z")
 

@@ -34,7 +34,9 @@ def holidays_of(calendar: str, *, first_year: int, last_year: int) -> pd.Series:
 
     country, _, part = calendar.partition("-")
     try:
-        found = holidays.country_holidays(country, subdiv=part or None, years=range(first_year, last_year + 1))
+        local = holidays.country_holidays(country).default_language  # else the machine's language would name them
+        years = range(first_year, last_year + 1)
+        found = holidays.country_holidays(country, subdiv=part or None, years=years, language=local)
     except NotImplementedError as error:
         raise FrameError(
             f'there is no holiday calendar called {calendar!r}; use a country code such as "SG"'

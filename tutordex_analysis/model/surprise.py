@@ -28,6 +28,7 @@ CODE: Final = {kind: np.int8(i) for i, kind in enumerate(KINDS)}
 
 CYCLE = 24  # steps that stand for a season where there is none
 _MEMORY = 21.0  # cycles: half-life of records
+MOST_TIRED = 8.0  # that one value can make: a surprise without measure is got used to as soon as a large one
 _USED_TO = 1.0  # cycles: half-life of getting used to what was just seen
 # Of the ratios of error, hour, quarter and noise; what is seen over a quarter of a day has records that vary more.
 _WEIGHTS = np.array([[1.0], [1.0], [0.8], [0.8]])
@@ -176,7 +177,9 @@ class Surprise:
         ratio = ratios.max(axis=0)
         score = ratio * np.minimum(1.0, ratio / np.maximum(self.used_to, _TINY))
         half = edge[0] * np.sqrt(np.maximum(self.used_to, 1.0)) * found.error_scale
-        np.copyto(self.used_to, np.maximum(self.used_to * (1 - self.used_to_pace), ratio), where=known)
+        np.copyto(
+            self.used_to, np.maximum(self.used_to * (1 - self.used_to_pace), np.minimum(ratio, MOST_TIRED)), where=known
+        )
         ready = found.known & (self.expectation.seen > max(self.cycle, _FIRST_SCORE))
         return self._judged(y, found, half, np.where(ready, score, np.nan), ratios, away)
 
