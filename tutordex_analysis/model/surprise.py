@@ -34,7 +34,8 @@ _USED_TO = 1.0  # cycles: half-life of getting used to what was just seen
 _WEIGHTS = np.array([[1.0], [1.0], [0.8], [0.8]])
 _YOUNG = 10  # readings before there is a scale to measure with
 _FIRST_SCORE = _YOUNG + FIRST + 1  # readings before a record says where the band ends
-_LONGEST_Z, _LARGEST_ERROR = 1e6, 30.0  # of one step in a mean: what is beyond says the same
+_PRESENT_PART = 0.5  # of a mean that the present value must reach, or else it has returned
+_LONGEST_Z, _LARGEST_ERROR = 1e6, 8.0  # of one step in a mean: what is beyond says the same
 _FLAT, _SILENT, _MISSING = 6.0, 4.6, 3.0  # least run: steps; expected events (chance of 1 in 100); steps
 _MOVES = 0.8  # share of the steps that change the value, below which standing still says nothing
 _PRESENT = 0.95  # share of the steps with a reading, below which a gap says nothing
@@ -181,7 +182,8 @@ class Surprise:
             self.used_to, np.maximum(self.used_to * (1 - self.used_to_pace), np.minimum(ratio, MOST_TIRED)), where=known
         )
         ready = found.known & (self.expectation.seen > max(self.cycle, _FIRST_SCORE))
-        return self._judged(y, found, half, np.where(ready, score, np.nan), ratios, away)
+        past = np.abs(z) < _PRESENT_PART * values[1:3]  # a mean that only what was before holds up
+        return self._judged(y, found, half, np.where(ready, score, np.nan), ratios, past, away)
 
     def _decide(self, y: Floats) -> None:
         """A series of nothing but zeros counts events until its first other value says what it is."""
@@ -218,7 +220,9 @@ class Surprise:
         away = (ratio[2] > 1) & ~known & old & (self.usually[1] > _PRESENT) & (gap <= _GONE * self.cycle)
         return ratio[:2] * told, away
 
-    def _judged(self, y: Floats, found: Step, half: Floats, score: Floats, ratios: Floats, away: Bools) -> Judged:
+    def _judged(
+        self, y: Floats, found: Step, half: Floats, score: Floats, ratios: Floats, past: Bools, away: Bools
+    ) -> Judged:
         band = np.array([found.expected, found.expected - half, found.expected + half])
         if self.is_count.any():
             band = np.where(self.is_count, np.maximum(counted(band), 0.0), band)
@@ -226,7 +230,7 @@ class Surprise:
         kind = np.zeros(self.n, dtype=np.int8)
         over = np.flatnonzero(score > 1)
         if len(over):
-            kind[over] = self._kind(found, ratios[:, over].argmax(axis=0), over)
+            kind[over] = self._kind(found, ratios[:, over].argmax(axis=0), past[:, over], over)
             silent = over[kind[over] == CODE["silence"]]  # beside the usual: what lasts of it is expected already
             expected[silent] = np.maximum(expected[silent], counted(found.usual[silent]))
             same = over[y[over] == expected[over]]  # standing still is strange, be it where it was expected
@@ -242,12 +246,15 @@ class Surprise:
         expected[self.expectation.seen == 0] = np.nan
         return Judged(score=score, expected=expected, lower=lower, upper=upper, kind=kind)
 
-    def _kind(self, found: Step, strangest: npt.NDArray[np.intp], at: npt.NDArray[np.intp]) -> npt.NDArray[np.int8]:
+    def _kind(
+        self, found: Step, strangest: npt.NDArray[np.intp], past: Bools, at: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.int8]:
         """What is strangest of some series; an error that leads back to level and shape is a return."""
         error = found.error[at]
         kind = _OF_RATIO[strangest]
         point = strangest == 0
         kind[point] = np.where(error[point] >= 0, CODE["spike"], CODE["dip"])
         back = 2 * np.abs(found.off_base[at]) < np.abs(error)
-        kind[back & (strangest <= 2)] = CODE["return"]  # also where a mean still holds what was before
+        back |= ((strangest == 1) & past[0]) | ((strangest == 2) & past[1])
+        kind[back & (strangest <= 2)] = CODE["return"]
         return kind
