@@ -20,7 +20,7 @@ LEVELS = (
     {"errors"},
     {"moment", "disk"},
     {"frame", "promql", "measure", "civil", "spec", "yaml_file"},
-    {"limit", "mask", "watch", "change", "inventory"},
+    {"limit", "mask", "watch", "change", "inventory", "rule"},
     {"catalogue", "catalogue_file", "settings", "incidents_file", "verdicts_file", "issued"},
     {"source", "model"},
     {"question", "sink"},

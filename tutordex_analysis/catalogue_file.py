@@ -17,13 +17,14 @@ from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
+from tutordex_analysis.rule import Rule
 from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
 _OTHERS = (INVENTORY, "incidents.yaml", "anomalies.yaml")  # no signals; see incidents_file and verdicts_file
-_NAMED = ("signals", "limits", "queues", "alerts")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAMED = ("signals", "limits", "queues", "alerts", "rules")
+_NAME, _ALERT = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[A-Z][A-Za-z0-9]*")
 
 
 class _File(BaseModel):
@@ -38,6 +39,7 @@ class _File(BaseModel):
     alerts: dict[str, Alert | None] = Field(
         {}, description="Alerts that make numbers abnormal, by a name of yours; null removes a shipped one"
     )
+    rules: dict[str, Rule | None] = Field({}, description="Alert rules by the alert's name; null removes a shipped one")
     flow: tuple[tuple[str, ...], ...] | None = Field(
         None, description="Areas in the order in which work passes them, most upstream first, several at one height"
     )
@@ -63,6 +65,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     limits: dict[str, Limit] = {}
     queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
+    rules: dict[str, Rule] = {}
     flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
     for files, exposed in layers:
@@ -78,6 +81,8 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
                 _put(queues, name, queue)
             for name, alert in file.alerts.items():
                 _put(alerts, name, alert)
+            for name, rule in file.rules.items():
+                _put(rules, name, rule)
             flow = file.flow if file.flow is not None else flow
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
@@ -104,6 +109,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
         limits=limits,
         queues=queues,
         alerts=alerts,
+        rules=rules,
         flow=flow,
         calendar=calendar,
         inventory=frozenset[str]().union(*(exposed for _, exposed in layers)),
@@ -249,9 +255,9 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
                 f"{path}:{line_of(root, (key,))}: {key}: write names with their keys below, not a list"
             )
         for name, entry in (data.get(key) or {}).items():
-            if not _NAME.fullmatch(str(name)):
-                line = line_of(root, (key, str(name)))
-                raise CatalogueError(f"{path}:{line}: {name!r} is not a name; use small letters, digits and _")
+            if not (_ALERT if key == "rules" else _NAME).fullmatch(str(name)):
+                wanted = "write it like QueueStuck" if key == "rules" else "use small letters, digits and _"
+                raise CatalogueError(f"{path}:{line_of(root, (key, str(name)))}: {name!r} is not a name; {wanted}")
             if isinstance(entry, dict):
                 entry["name"] = str(name)
         data[key] = data.get(key) or {}
