@@ -27,6 +27,8 @@ _NO_POLICY = Policy()
 Scalar = TypeVar("Scalar", bound=np.generic)
 _LEAST_CHANCE = 0.02  # variance of a count from step to step over its mean; 1 for chance alone
 _BLOCK = 1024  # series in one pass
+_TURN = 128  # rows of time in one piece of it
+_NUMBERS = ("expected", "lower", "upper", "score")  # of a judged row
 _DAY = pd.Timedelta(days=1)
 
 
@@ -146,7 +148,7 @@ def within(found: Mapping[str, Anomalies], *, alerts_per_week: float) -> dict[st
 def _flagged(table: pd.DataFrame, score: Floats, level: Floats, policy: Policy) -> Anomalies:
     gaps = (table["kind"] == "missing").to_numpy() & (policy.direction != "up")
     flagged = table.assign(is_anomaly=(score > level) | gaps)
-    newest = float(level[pd.DatetimeIndex(table["ds"]).argmax()]) if len(table) else budget.EDGE
+    newest = float(level[pd.DatetimeIndex(table["ds"]).asi8.argmax()]) if len(table) else budget.EDGE
     return Anomalies(frame=flagged, incidents=intervals(flagged), threshold=newest, policy=policy)
 
 
@@ -156,23 +158,32 @@ def scored(states: Sequence[Surprise], y: Floats, clock: Clock) -> tuple[dict[st
     Returns:
         expected, lower, upper and score by name, and kind, each of the shape of `y`.
     """
-    found = {name: np.empty(y.shape) for name in ("expected", "lower", "upper", "score")}
+    found = {name: np.empty(y.shape) for name in _NUMBERS}
     kind = np.empty(y.shape, dtype=np.int8)
     start = 0
     for state in states:
         block = slice(start, start + state.n)
         start += state.n
-        for i in range(y.shape[1]):
-            one = state.step(
-                y[block, i],
-                t=int(clock.t[i]),
-                day=int(clock.day[i]),
-                week=int(clock.week[i]),
-                sunday=int(clock.sunday[i]),
-            )
-            for name, out in found.items():
-                out[block, i] = getattr(one, name)
-            kind[block, i] = one.kind
+        for first in range(0, y.shape[1], _TURN):  # turned round in pieces: a step reads and writes side by side
+            piece = slice(first, min(first + _TURN, y.shape[1]))
+            rows = np.ascontiguousarray(y[block, piece].T)
+            turned = {name: np.empty(rows.shape) for name in _NUMBERS}
+            kinds = np.empty(rows.shape, dtype=np.int8)
+            for i, row in enumerate(rows):
+                at = first + i
+                one = state.step(
+                    row,
+                    t=int(clock.t[at]),
+                    day=int(clock.day[at]),
+                    week=int(clock.week[at]),
+                    sunday=int(clock.sunday[at]),
+                )
+                for name, out in turned.items():
+                    out[i] = getattr(one, name)
+                kinds[i] = one.kind
+            for name, out in turned.items():
+                found[name][block, piece] = out.T
+            kind[block, piece] = kinds.T
     return found, kind
 
 
@@ -217,7 +228,7 @@ def table_of(rows: Rows, scored: dict[str, Floats], kind: npt.NDArray[np.int8]) 
             "unique_id": pd.Categorical.from_codes(flat(codes), dtype=pd.CategoricalDtype([*rows.ids])),
             "ds": pd.DatetimeIndex(moments, copy=False).tz_localize("UTC"),
             "y": flat(rows.y),
-            **{name: flat(one) for name, one in scored.items()},
+            **{name: flat(scored.pop(name)) for name in _NUMBERS},  # given away one by one, so that few are held twice
             "kind": pd.Categorical.from_codes(flat(kind), dtype=pd.CategoricalDtype([*KINDS])),
         },
         copy=False,

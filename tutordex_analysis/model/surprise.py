@@ -160,7 +160,7 @@ class Surprise:
             sunday: On a public holiday the phase that a Sunday has at that hour, else -1.
         """
         self._decide(y)
-        x = np.where(self.is_count, stabilised(y), y)
+        x = np.where(self.is_count, stabilised(y), y) if self.is_count.any() else y
         low = self._quiet(day, week) if sunday >= 0 else None
         found = self.expectation.step(x, day, week, sunday=sunday, low=low)
         known = found.known & (self.expectation.seen > _YOUNG)
@@ -187,6 +187,8 @@ class Surprise:
 
     def _decide(self, y: Floats) -> None:
         """A series of nothing but zeros counts events until its first other value says what it is."""
+        if not self.undecided.any():
+            return
         first = self.undecided & (np.nan_to_num(y) != 0)
         if first.any():
             other = first & ((y < 0) | (y != np.floor(y)))
@@ -206,7 +208,9 @@ class Surprise:
         known, seen = found.known, self.expectation.seen
         inside = np.array([y == self.before, y == 0, ~known])
         size = np.ones((3, self.n))
-        size[1] = np.maximum(counted(found.usual), 0.0) * (HOLIDAY if quiet else 1.0) * self.is_count
+        if self.is_count.any():
+            size[1] = np.maximum(counted(found.usual), 0.0) * (HOLIDAY if quiet else 1.0)
+        size[1] *= self.is_count
         ratio = self.runs.ratio(inside, size, np.array([known, known, seen > 0]))
         flat, _, gap = self.runs.length
         now = np.array([~inside[0], known])
