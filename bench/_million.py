@@ -54,7 +54,9 @@ def one(n_series: int = SERIES) -> dict[str, float]:
     found = detect(table, season_lengths=("1d", "7d"))
     seconds = cpu_seconds() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    shared = [name for name in ("ds", "y") if np.may_share_memory(np.asarray(table[name]), np.asarray(found.frame[name]))]
+    shared = [
+        name for name in ("ds", "y") if np.may_share_memory(np.asarray(table[name]), np.asarray(found.frame[name]))
+    ]
     result = sum(size for name, size in found.frame.memory_usage(index=False).items() if name not in shared)
     return {"seconds": seconds, "gigabytes": (peak - before - result) / 1e9, "result": result / 1e9}
 

@@ -19,7 +19,9 @@ GRACE, AFTERMATH, TOGETHER = duration("2h"), duration("12h"), duration("30m")
 MORE = {
     "llm_down": ("llm_failure_share", "jobs_by_status", "assignments_parsed", "database_persists"),
     "llm_slow": ("llm_seconds", "llm_seconds_p95", "llm_failures", "queue_oldest_pending", "worker_busy", "cpu_used"),
-    "database_refuses": ("database_failures", "database_persists", "queue_oldest_pending", "api_error_share"),
+    "database_refuses": (
+        *("database_failures", "database_persists", "queue_oldest_pending", "api_error_share", "api_seconds"),
+    ),
     "replay": ("worker_busy", "queue_processing", "queue_oldest_pending", "assignments_parsed", "cpu_used"),
     "worker_hung": ("assignments_parsed", "database_persists", "worker_busy"),
 }

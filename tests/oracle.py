@@ -303,7 +303,10 @@ def thresholds(scores, per_week, alerts_per_week, base=0.8, highest=6.0, levels=
         for i in range(levels):
             level = base * (top / base) ** (i / (levels - 1))
             over = [start for start, height in past if height > level]
-            alerts = storms_once(over) if together else len(over)
+            by_week = [
+                [start for start in over if start // per_week == one] for one in {*(s // per_week for s in over)}
+            ]
+            alerts = sum(min(storms_once(one) if together else len(one), 1.5 * rate + 1) for one in by_week)
             usual = n_series * 0.5 * math.exp(-5.8 * (level - 1.33))
             if (alerts + share * usual) / (weeks + share) <= rate:
                 return level
@@ -337,14 +340,15 @@ def remember(records, values, edges, lags, rate):
         one["rows"].append(value)
         due = one["rows"][-1 - lag] if len(one["rows"]) > lag else None
         if due is not None:
-            capped = min(due, r._CAP * edge) if one["seen"] > r.FIRST else due
+            capped = min(due, r._CAP * edge) if one["moved"] + bool(value) > r.FIRST else due
             one["best"] = max(one["best"] * (1 - rate), capped)
         if value is None:
             continue
-        if not one["seen"]:
+        one["moved"] += value > 0
+        if not one["usual"] and one["moved"] > (1 - r._USUAL) * one["seen"]:
             one["usual"] = 2 * value
         share = max(rate, 1 / (one["seen"] + 2)) * r._STEP * ((value > one["usual"]) - (1 - r._USUAL))
-        one["usual"] = max(one["usual"] * (1 + share), 1e-300)
+        one["usual"] *= 1 + share
         one["seen"] += 1
 
 
@@ -370,7 +374,8 @@ def anomalies(y, day, week, *, short, long, is_count=False):
     failures, days, weeks, last_week = [0.0] * 4, {}, {}, {}  # by phase: shape and readings
     seen, before, quiet, moves = 0, None, 0, 0.0
     z_rows, wild_rows = [], []
-    record = [{"best": 0.0, "usual": 0.0, "seen": 0, "rows": []} for _ in lags]
+    unclipped, scales = 0.0, [0.0] * 4
+    record = [{"best": 0.0, "usual": 0.0, "seen": 0, "moved": 0, "rows": []} for _ in lags]
     runs = {"flat": [0.0, 0.0], "silent": [0.0, 0.0]}  # length and longest
     result = []
 
@@ -401,6 +406,11 @@ def anomalies(y, day, week, *, short, long, is_count=False):
         error = off - lasting
         floor = e._FLOOR * spread + e._GRAIN * max(abs(level), abs(x)) + e._TINY
         floor = max(floor, s._UNIT if is_count else 0.0)
+        slow = max(pace(e._SCALE * cycle), 1 / (seen + 1))
+        before_it, unclipped = unclipped, unclipped + slow * (abs(error) - unclipped)
+        lone = e._RARE * (before_it if before_it > floor else unclipped)
+        rare = lone > max(error_scale, floor)
+        floor = max(floor, lone)
         bases, errors = max(base_scale, floor), max(error_scale, floor)
         usual = level + shape
 
@@ -410,6 +420,11 @@ def anomalies(y, day, week, *, short, long, is_count=False):
         wild_rows.append(min(wild, s._LARGEST_ERROR) if old else None)
         values = [wild if old else None, mean_of_last(z_rows, hour), mean_of_last(z_rows, quarter)]
         values.append(mean_of_last(wild_rows, quarter))
+        if old:
+            now = [errors, bases, bases, errors]
+            for one, was, new in zip(record, scales, now, strict=True):
+                one["best"] *= was / new if rare and was else 1.0
+            scales = now
         edges = edges_of(record, chance)
         ratios = []
         for one, value, edge, w, lag in zip(record, values, edges, weights, lags, strict=True):
@@ -449,7 +464,6 @@ def anomalies(y, day, week, *, short, long, is_count=False):
 
         limit = math.inf if seen < e._OPEN else e._CLIP
         taught = min(max(off, -limit * bases), limit * bases)
-        slow = max(pace(e._SCALE * cycle), 1 / (seen + 1))
         base_scale += slow * (abs(taught) - base_scale)
         error_scale += slow * (min(abs(error), limit * errors) - error_scale)
         carried += slow * (last * taught - carried)

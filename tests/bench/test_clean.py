@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from bench import _clean as clean
 from bench._labelled import _with_windows
@@ -11,12 +12,21 @@ from bench._line import Line
 from tutordex_analysis import frame as frames
 
 
-def test_the_noise_has_the_standard_deviation_that_is_told():
-    noise = clean._noise(np.random.default_rng(1), 100, 20_000)
+@pytest.mark.parametrize(("kind", "lasting"), [("white", 0.0), ("lasting", 0.6), ("heavy", 0.6)])
+def test_the_noise_has_the_standard_deviation_that_is_told(kind, lasting):
+    noise = clean._noise(np.random.default_rng(1), 100, 20_000, kind)
     assert np.abs(noise.std(axis=1) - 1).max() < 0.1
     lag = np.array([np.corrcoef(row[1:], row[:-1])[0, 1] for row in noise])
     assert lag.min() > -0.05
-    assert 0.5 < lag.max() < 0.65
+    assert lasting - 0.1 < lag.max() < lasting + 0.05
+
+
+def test_tails_are_heavy_where_that_is_said():
+    kurtosis = [np.mean(clean._noise(np.random.default_rng(1), 200, 5_000, kind) ** 4, axis=1) for kind in clean.NOISES]
+    white, lasting, heavy = ([one.min(), one.max()] for one in kurtosis)
+    assert 2.5 < white[0] < white[1] < 3.6
+    assert 2.5 < lasting[0] < lasting[1] < 3.6
+    assert heavy[1] > 4.5
 
 
 def test_the_same_seed_gives_the_same_series():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,7 +109,15 @@ def test_a_storm_of_thirty_series_counts_once():
 
 
 def test_three_peaks_at_once_are_no_storm():
-    assert alone(30, [(one, 1000 + 24 * day, 3.0) for one in range(3) for day in range(3)]) > 2.9
+    assert alone(30, [(one, 400 + 168 * week, 3.0) for one in range(3) for week in range(7)]) > 2.9
+
+
+def test_a_bad_week_does_not_hide_what_comes_after_it():
+    """Two peaks a week, the lower at 1.2, then a week of thirty: it counts as no more than 2.5."""
+    usual = [(0, 400 + 84 * one, 1.5 if one % 2 else 1.2) for one in range(14)]
+    bad = [(one, 1200 + 5 * one, 3.0) for one in range(1, 30)]
+    assert alone(30, usual) == pytest.approx(1.2, rel=0.02)
+    assert alone(30, usual + bad) < 1.55
 
 
 def newest(n_over, height):
@@ -116,7 +125,7 @@ def newest(n_over, height):
     score = np.full((40, 10 * 168), 0.1)
     rng = np.random.default_rng(1)
     at = 336 + 24 * np.arange(54)
-    score[rng.integers(0, 40, 54), at] = np.linspace(1.05, 2.1, 54)
+    score[rng.integers(0, 40, 54), at] = rng.permutation(np.linspace(1.05, 2.1, 54))
     score[:n_over, -1] = height
     got = levels(score, per_week=168, k=1)
     return (score[:, -1] > got[:, -1]).nonzero()[0].tolist(), got[0, -2]

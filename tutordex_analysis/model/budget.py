@@ -27,6 +27,9 @@ _WEEK = pd.Timedelta(days=7)
 _STORM, _STORM_STEPS = 4, 3  # so many peaks that begin within so many steps are one alert
 _LEVELS = 400  # scores that are tried
 _HIGHEST = 6.0  # threshold that is looked for where there was no peak
+_BAD_WEEK = (
+    1.5  # times what was asked for, and one: a week counts for no more, or else its incidents would hide the next
+)
 _SHARED = 20  # series of one step, beyond which the step-up asks for no less
 _YOUNG_WEEKS = 2  # at the start, in which records are still being set, that say nothing of later weeks
 _PRIOR_WEEKS = 4.0  # of peaks, until which what is usual of other series has a say
@@ -117,7 +120,13 @@ def thresholds(score: Floats, where: Grid, *, alerts_per_week: float) -> Floats:
     for one in range(len(lived)):
         then = begun // where.per_week
         old = (then < one) & (then >= _YOUNG_WEEKS)
-        past = _Past(peaks=each[old], begun=begun[old], weeks=max(one - _YOUNG_WEEKS, 0), n_series=max(known[one], 1.0))
+        past = _Past(
+            peaks=each[old],
+            begun=begun[old],
+            per_week=where.per_week,
+            weeks=max(one - _YOUNG_WEEKS, 0),
+            n_series=max(known[one], 1.0),
+        )
         alone[one] = past.reached(alerts_per_week, storms_once=True)
         shared[one] = [max(past.reached(alerts_per_week * j / 2), EDGE) for j in range(1, _SHARED + 1)]
     rank = _rank(score, where)
@@ -131,6 +140,7 @@ class _Past:
 
     peaks: Floats
     begun: npt.NDArray[np.int64]
+    per_week: int
     weeks: int
     n_series: float
 
@@ -138,13 +148,15 @@ class _Past:
         """The lowest score that no more than `rate` alerts a week have reached."""
         highest = max(float(self.peaks.max(initial=0.0)) * 1.01, _HIGHEST)
         levels = np.geomspace(_BASE, highest, _LEVELS)
+        most = _BAD_WEEK * rate + 1
         return next(
-            float(one) for one in levels if self._a_week(one, storms_once=storms_once) <= rate or one == highest
+            float(one) for one in levels if self._a_week(one, most, storms_once=storms_once) <= rate or one == highest
         )
 
-    def _a_week(self, level: float, *, storms_once: bool) -> float:
+    def _a_week(self, level: float, most: float, *, storms_once: bool) -> float:
         over = np.sort(self.begun[self.peaks > level])
-        alerts = _alerts(over) if storms_once else len(over)
+        weeks = np.split(over, np.flatnonzero(np.diff(over // self.per_week)) + 1)
+        alerts = sum(min(_alerts(one) if storms_once else len(one), most) for one in weeks)
         prior = self.n_series * _PRIOR_RATE * float(np.exp(-_PRIOR_FALL * (level - _PRIOR_AT)))
         share = max(1 - self.weeks / _PRIOR_WEEKS, 0.0)
         return (alerts + share * prior) / (self.weeks + share)

@@ -24,6 +24,7 @@ _OPEN = 30  # readings in which nothing is clipped, since no scale is known yet
 _POWER = 6  # of the inverse error that weighs the shapes
 _LEAST_CYCLES = 2  # readings of a phase before its shape may speak
 _FLOOR, _GRAIN = 1e-3, 1e-9  # least scale: of the spread around the level, and of the values themselves
+_RARE = 0.03  # least scale: of the mean absolute error with nothing clipped, which rare large errors make
 _TINY = 1e-150
 HOLIDAY = 0.4  # of a usual day's value: a holiday may be as quiet as that
 
@@ -40,6 +41,7 @@ class Step:
         base_scale: Mean absolute `off_base` so far.
         error_scale: Mean absolute `error` so far.
         usual: Level and shape, without what lasts.
+        rare: The scale is that of rare errors in a series that is as expected nearly always.
     """
 
     known: Bools
@@ -49,6 +51,7 @@ class Step:
     base_scale: Floats
     error_scale: Floats
     usual: Floats
+    rare: Bools
 
 
 def clipped(x: Floats, limit: Floats) -> Floats:
@@ -87,6 +90,7 @@ class Expectation:
     base_scale: Floats = field(init=False)
     error_scale: Floats = field(init=False)
     spread: Floats = field(init=False)
+    unclipped: Floats = field(init=False)
     carried: Floats = field(init=False)
     carrying: Floats = field(init=False)
     failures: Floats = field(init=False)
@@ -97,7 +101,17 @@ class Expectation:
     last_week: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("seen", "last", "base_scale", "error_scale", "spread", "carried", "carrying", "level"):
+        for name in (
+            "seen",
+            "last",
+            "base_scale",
+            "error_scale",
+            "spread",
+            "unclipped",
+            "carried",
+            "carrying",
+            "level",
+        ):
             setattr(self, name, np.zeros(self.n))
         self.failures = np.zeros((4, self.n))
         self.level_pace, self.scale_pace = pace(_LEVEL * self.cycle), pace(_SCALE * self.cycle)
@@ -130,6 +144,12 @@ class Expectation:
         error = off_base - lasting
         floor = _FLOOR * self.spread + _GRAIN * np.maximum(np.abs(self.level), np.abs(value)) + _TINY
         floor = np.maximum(floor, self.least)
+        slow = np.where(known, np.maximum(self.scale_pace, 1 / (self.seen + 1)), 0.0)
+        before = self.unclipped
+        self.unclipped = before + slow * (np.abs(error) - before)
+        lone = _RARE * np.where(before > floor, before, self.unclipped)  # the first move is its own measure
+        rare = lone > np.maximum(self.error_scale, floor)
+        floor = np.maximum(floor, lone)
         base_scale, error_scale = np.maximum(self.base_scale, floor), np.maximum(self.error_scale, floor)
         found = Step(
             known=known,
@@ -139,6 +159,7 @@ class Expectation:
             base_scale=base_scale,
             error_scale=error_scale,
             usual=usual,
+            rare=rare,
         )
         if sunday < 0:
             self._learn(found, value, shapes, there, day, week)

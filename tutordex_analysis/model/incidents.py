@@ -55,7 +55,9 @@ def intervals(table: pd.DataFrame) -> pd.DataFrame:
         that was expected, value by value), steps.
     """
     rows = np.flatnonzero(table["is_anomaly"].to_numpy())
-    runs = pd.DataFrame({name: table[name].iloc[rows] for name in ("unique_id", "ds", "y", "expected", "score", "kind")})
+    runs = pd.DataFrame(
+        {name: table[name].iloc[rows] for name in ("unique_id", "ds", "y", "expected", "score", "kind")}
+    )
     codes = pd.factorize(runs["unique_id"])[0]
     begins = np.concatenate([[True], (np.diff(rows) > 1) | (np.diff(codes) != 0)])[: len(rows)]
     runs = runs.assign(run=np.cumsum(begins))

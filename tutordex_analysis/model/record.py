@@ -37,10 +37,11 @@ class Records:
     best: Floats = field(init=False)
     usual: Floats = field(init=False)
     seen: Floats = field(init=False)
+    moved: Floats = field(init=False)
     waiting: list[Floats] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.best, self.usual, self.seen = (np.zeros(self.least.shape) for _ in range(3))
+        self.best, self.usual, self.seen, self.moved = (np.zeros(self.least.shape) for _ in range(4))
         self.waiting = [np.full((lag, self.least.shape[1]), np.nan) for lag in self.lags]
         self.pace = pace(self.half_life)
         self.patience = FIRST + np.array(self.lags, dtype=np.float64)[:, None]
@@ -61,9 +62,10 @@ class Records:
                 place = t % len(waiting)
                 due[row] = waiting[place]
                 waiting[place] = values[row]
-        capped = np.where(self.seen > FIRST, np.minimum(due, _CAP * edge), due)
+        self.moved += known & (value > 0)
+        capped = np.where(self.moved > FIRST, np.minimum(due, _CAP * edge), due)
         np.copyto(self.best, np.fmax(self.best * (1 - self.pace), capped), where=~np.isnan(due))
-        np.copyto(self.usual, 2 * value, where=known & (self.usual == 0))
+        np.copyto(self.usual, 2 * value, where=known & (self.usual == 0) & (self.moved > (1 - _USUAL) * self.seen))
         share = np.maximum(self.pace, 1 / (self.seen + 2)) * _STEP * ((value > self.usual) - (1 - _USUAL))
         np.copyto(self.usual, self.usual * (1 + share), where=known)
         self.seen += known

@@ -146,6 +146,7 @@ class Surprise:
         self.runs = Runs(n=self.n, half_life=memory, least=least, hold=longest, slope=np.array(SLOPES)[:, None])
         self.before, self.quiet, self.used_to = np.full(self.n, np.nan), np.zeros(self.n), np.zeros(self.n)
         self.usually = np.zeros((2, self.n))  # share of the steps that change the value; that have a reading
+        self.scales = np.zeros((4, self.n))
         self.furthest = np.full(self.n, _LONGEST_Z)
         self.memory_pace, self.used_to_pace = pace(memory), pace(_USED_TO * cycle)
 
@@ -166,6 +167,10 @@ class Surprise:
         known = found.known & (self.expectation.seen > _YOUNG)
         wild = np.abs(found.error) / found.error_scale
         z = clipped(found.off_base / found.base_scale, self.furthest)
+        scales = np.array([found.error_scale, found.base_scale, found.base_scale, found.error_scale])
+        same = known & found.rare & (self.scales > 0)  # records go on in the unit of the series
+        np.copyto(self.records.best, self.records.best * self.scales / scales, where=same)
+        np.copyto(self.scales, scales, where=known)
         edge = self.records.edge
         values = np.empty((4, self.n))
         values[0] = np.where(known, wild, np.nan)

@@ -36,7 +36,7 @@ def scored(
             calendar=catalogue.calendar.country,
             tz=catalogue.calendar.timezone,
         )
-        for name, table in _split(whole.frame, histories):
+        for name, table in _split(whole.frame, catalogue):
             policy = policy_of(catalogue.signal(name))
             if policy is not None:
                 found[name] = judged(table, frames.step_of(table), policy)
@@ -51,10 +51,12 @@ class Watching:
     Attributes:
         lives: State and signals of each group of signals with the same seasons.
         latest: By signal, the newest judged row of each of its series.
+        catalogue: Where the signals can be.
     """
 
     lives: list[tuple[Live, tuple[str, ...]]]
     latest: dict[str, pd.DataFrame]
+    catalogue: Catalogue
 
     @property
     def newest(self) -> pd.Timestamp | None:
@@ -70,12 +72,12 @@ class Watching:
         for live, names in self.lives:
             there = {name: histories[name] for name in names if name in histories and len(histories[name])}
             if there:
-                self._keep(moved(live, _joined(there)), histories)
+                self._keep(moved(live, _joined(there)))
 
-    def _keep(self, table: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> None:
+    def _keep(self, table: pd.DataFrame) -> None:
         if len(table):
             newest = table[table["ds"] == table["ds"].max()]
-            self.latest |= dict(_split(newest, histories))
+            self.latest |= dict(_split(newest, self.catalogue))
 
 
 def watching(histories: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> Watching:
@@ -85,7 +87,7 @@ def watching(histories: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> Wat
         histories: Frames by signal name, all at one step; a signal with too little history is left out.
         catalogue: Which signals are watched, and civil time.
     """
-    found = Watching(lives=[], latest={})
+    found = Watching(lives=[], latest={}, catalogue=catalogue)
     for names in _alike(histories, catalogue):
         live, table = started(
             _joined({name: histories[name] for name in names}),
@@ -94,7 +96,7 @@ def watching(histories: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> Wat
             tz=catalogue.calendar.timezone,
         )
         found.lives.append((live, names))
-        found._keep(table, histories)
+        found._keep(table)
     return found
 
 
@@ -125,12 +127,21 @@ def _joined(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return whole.assign(unique_id=pd.Categorical(whole["unique_id"]))
 
 
-def _split(table: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> Iterable[tuple[str, pd.DataFrame]]:
-    """The rows of each signal, its series under their own names."""
+def _split(table: pd.DataFrame, catalogue: Catalogue) -> Iterable[tuple[str, pd.DataFrame]]:
+    """The rows of each signal, its series under their own names, the band inside of where the signal can be."""
     pairs = [str(one).split(_BETWEEN, 1) for one in table["unique_id"].cat.categories]
     signals, codes = np.array([one[0] for one in pairs]), table["unique_id"].cat.codes.to_numpy()
     own = np.array([one[1] for one in pairs], dtype=object)
     for name in dict.fromkeys(signals):
         inside = signals[codes] == name
         rows = table[inside].drop(columns="is_anomaly", errors="ignore").reset_index(drop=True)
-        yield name, rows.assign(unique_id=pd.Categorical(own[codes[inside]]))
+        signal = catalogue.signal(name)
+        lowest, highest = (np.nan if one is None else one for one in (signal.lower, signal.upper))
+        yield (
+            name,
+            rows.assign(
+                unique_id=pd.Categorical(own[codes[inside]]),
+                lower=np.fmax(rows["lower"], lowest).where(rows["lower"].notna()),
+                upper=np.fmin(rows["upper"], highest).where(rows["upper"].notna()),
+            ),
+        )
