@@ -11,20 +11,24 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tutordex_analysis import inventory, promql, yaml_file
+from tutordex_analysis import inventory, promql, rulebook, yaml_file
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
-from tutordex_analysis.rule import Rule
+from tutordex_analysis.rule import RECORD, Record, Rule
 from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
 _OTHERS = (INVENTORY, "incidents.yaml", "anomalies.yaml")  # no signals; see incidents_file and verdicts_file
-_NAMED = ("signals", "limits", "queues", "alerts", "rules")
-_NAME, _ALERT = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[A-Z][A-Za-z0-9]*")
+_NAMED = ("signals", "limits", "queues", "alerts", "rules", "records")
+_NAME = (re.compile(r"[a-z][a-z0-9_]*"), "use small letters, digits and _")
+_NAMES = {
+    "rules": (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck"),
+    "records": (RECORD, "write it like tutordex:queue:wait_seconds"),
+}
 
 
 class _File(BaseModel):
@@ -40,6 +44,7 @@ class _File(BaseModel):
         {}, description="Alerts that make numbers abnormal, by a name of yours; null removes a shipped one"
     )
     rules: dict[str, Rule | None] = Field({}, description="Alert rules by the alert's name; null removes a shipped one")
+    records: dict[str, Record | None] = Field({}, description="Recording rules by name; null removes a shipped one")
     flow: tuple[tuple[str, ...], ...] | None = Field(
         None, description="Areas in the order in which work passes them, most upstream first, several at one height"
     )
@@ -66,6 +71,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
     rules: dict[str, Rule] = {}
+    records: dict[str, Record] = {}
     flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
     for files, exposed in layers:
@@ -83,6 +89,8 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
                 _put(alerts, name, alert)
             for name, rule in file.rules.items():
                 _put(rules, name, rule)
+            for name, record in file.records.items():
+                _put(records, name, record)
             flow = file.flow if file.flow is not None else flow
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
@@ -104,16 +112,34 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     queues = {name: queue for name, queue in queues.items() if signals.keys() >= {*queue.signals.values()}}
     _concerned(layers[-1][0], signals)
     _flowing(layers[-1][0], {signal.area for signal in signals.values()})
-    return Catalogue(
+    made = Catalogue(
         signals=signals,
         limits=limits,
         queues=queues,
         alerts=alerts,
         rules=rules,
+        records=records,
         flow=flow,
         calendar=calendar,
         inventory=frozenset[str]().union(*(exposed for _, exposed in layers)),
     )
+    _ruled(layers, made)
+    return made
+
+
+def _ruled(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], object]], made: Catalogue) -> None:
+    """Refuses rules and records that ask for what is not there."""
+    homes = {
+        (key, name): (path, root)
+        for files, _ in layers
+        for path, (file, root) in files.items()
+        for key in ("rules", "records")
+        for name in getattr(file, key)
+    }
+    own = [name for file, _ in (layers[-1][0] or layers[0][0]).values() for name in file.rules]
+    for key, name, why in rulebook.complaints(made, learners=own):
+        path, root = homes[key, name]
+        raise CatalogueError(f"{path}:{line_of(root, (key, name))}: {name}: {why}")
 
 
 def _flowing(files: Mapping[Path, tuple[_File, yaml.Node]], known: Collection[str]) -> None:
@@ -255,8 +281,8 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
                 f"{path}:{line_of(root, (key,))}: {key}: write names with their keys below, not a list"
             )
         for name, entry in (data.get(key) or {}).items():
-            if not (_ALERT if key == "rules" else _NAME).fullmatch(str(name)):
-                wanted = "write it like QueueStuck" if key == "rules" else "use small letters, digits and _"
+            pattern, wanted = _NAMES.get(key, _NAME)
+            if not pattern.fullmatch(str(name)):
                 raise CatalogueError(f"{path}:{line_of(root, (key, str(name)))}: {name!r} is not a name; {wanted}")
             if isinstance(entry, dict):
                 entry["name"] = str(name)

@@ -8,6 +8,24 @@ from typing import Any
 
 from tutordex_analysis import yaml_file
 
+# What `publish` writes back → labels, besides a signal's own.
+PUBLISHED = {
+    "tutordex_threshold": ("alert",),
+    "tutordex_forecast": ("signal", "horizon", "quantile"),
+    "tutordex_forecast_info": ("signal", "model", "unit"),
+    "tutordex_forecast_mase": ("signal", "step", "hindsight"),
+    "tutordex_forecast_bias_ratio": ("signal", "step", "hindsight"),
+    "tutordex_forecast_coverage_ratio": ("signal", "step", "level", "hindsight"),
+    "tutordex_forecast_demoted_info": ("signal", "model"),
+    "tutordex_breach_probability": ("signal", "limit", "within"),
+    "tutordex_breach_timestamp_seconds": ("signal", "limit", "quantile"),
+    "tutordex_expected": ("signal", "bound"),
+    "tutordex_anomaly_score": ("signal",),
+    "tutordex_capacity_limit": ("signal", "limit"),
+    "tutordex_generated_timestamp_seconds": ("family",),
+    "tutordex_report_last_success_timestamp_seconds": ("page",),
+    "tutordex_report_failed": ("page",),
+}
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
 
 
