@@ -80,17 +80,12 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
             for name, signal in file.signals.items():
                 if signal is not None:
                     _exposed(signal, exposed, path, line_of(root, ("signals", name)))
-                _put(signals, name, signal)
-            for name, limit in file.limits.items():
-                _put(limits, name, limit)
-            for name, queue in file.queues.items():
-                _put(queues, name, queue)
-            for name, alert in file.alerts.items():
-                _put(alerts, name, alert)
-            for name, rule in file.rules.items():
-                _put(rules, name, rule)
-            for name, record in file.records.items():
-                _put(records, name, record)
+            _put(signals, file.signals)
+            _put(limits, file.limits)
+            _put(queues, file.queues)
+            _put(alerts, file.alerts)
+            _put(rules, file.rules)
+            _put(records, file.records)
             flow = file.flow if file.flow is not None else flow
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
@@ -304,11 +299,12 @@ def _unique(files: Mapping[Path, tuple[_File, yaml.Node]]) -> None:
                 homes[key, name] = path
 
 
-def _put(known: dict[str, Any], name: str, entry: object | None) -> None:
-    if entry is None:
-        known.pop(name, None)
-    else:
-        known[name] = entry
+def _put(known: dict[str, Any], entries: Mapping[str, object | None]) -> None:
+    for name, entry in entries.items():
+        if entry is None:
+            known.pop(name, None)
+        else:
+            known[name] = entry
 
 
 def _exposed(signal: Signal, exposed: frozenset[str], path: Path, line: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,42 @@ PUBLISHED = {
     "tutordex_report_last_success_timestamp_seconds": ("page",),
     "tutordex_report_failed": ("page",),
 }
+_TARGET = frozenset({"job", "instance", "component"})
 _HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """One metric that a stack exposes.
+
+    Attributes:
+        type: counter, gauge or histogram.
+        labels: With those of its target; None where nobody said.
+        emission: Whether real samples can be expected; `live` where nothing is said.
+    """
+
+    type: str
+    labels: frozenset[str] | None
+    emission: str
+
+
+def exposed(path: Path) -> dict[str, Exposed]:
+    """What a stack exposes by name, histograms with their suffixes; empty without an inventory."""
+    found: dict[str, Exposed] = {}
+    for metric in _metrics(yaml_file.data(path)) if path.exists() else ():
+        suffixes = _HISTOGRAM_SUFFIXES if metric.get("type") == "histogram" else ("",)
+        for suffix in suffixes:
+            labels = metric.get("labels")
+            own = None if labels is None else _TARGET | {*labels} | ({"le"} if suffix == "_bucket" else set())
+            found[f"{metric['name']}{suffix}"] = Exposed(
+                "counter" if suffix else str(metric["type"]), own, str(metric.get("emission", "live"))
+            )
+    return found
 
 
 def names(path: Path) -> frozenset[str]:
     """Metric names that give samples, histograms with their suffixes; empty without an inventory."""
-    if not path.exists():
-        return frozenset()
-    data = yaml_file.data(path)
-    found: set[str] = set()
-    for metric in _metrics(data):
-        if metric.get("emission") not in ("never",):
-            suffixes = _HISTOGRAM_SUFFIXES if metric.get("type") == "histogram" else ("",)
-            found |= {f"{metric['name']}{suffix}" for suffix in suffixes}
-    return frozenset(found)
+    return frozenset(name for name, one in exposed(path).items() if one.emission != "never")
 
 
 def _metrics(node: object) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,9 @@ def complaints(catalogue: Catalogue, *, learners: Collection[str]) -> Iterator[t
     """
     known = catalogue.inventory | ALWAYS | {*PUBLISHED}
     for name, record in catalogue.records.items():
-        yield from (("records", name, why) for why in _asked([record.expression], known | {*catalogue.records}, catalogue))
+        yield from (
+            ("records", name, why) for why in _asked([record.expression], known | {*catalogue.records}, catalogue)
+        )
     if (circle := _circle(catalogue)) is not None:
         yield "records", circle, "it reads itself, directly or through others"
     for name, rule in catalogue.rules.items():
@@ -71,10 +73,11 @@ def _signals(rule: Rule, catalogue: Catalogue) -> Iterator[str]:
     for name in [rule.usual, limit.signal if limit else None]:
         if name is not None and name not in catalogue.signals:
             yield f"there is no signal {name!r} to learn from or to compare with"
-    if limit is not None and limit.signal in catalogue.signals:
+    if limit is not None and limit.signal is not None and limit.signal in catalogue.signals:
         kept = catalogue.signals[limit.signal].by
         if strange := sorted({*limit.by} - {*kept}):
-            yield f"no threshold by {strange[0]} is learnt from {limit.signal}, which keeps {', '.join(kept) or 'no label'}"
+            keeps = ", ".join(kept) or "no label"
+            yield f"no threshold by {strange[0]} is learnt from {limit.signal}, which keeps {keeps}"
 
 
 def _muted(rule: Rule) -> Iterator[str]:

@@ -56,9 +56,7 @@ def _inhibitions(catalogue: Catalogue) -> list[dict[str, Any]]:
 
 def _matchers(selector: str) -> tuple[str, ...]:
     signs = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}
-    return tuple(
-        f"{one.label}{signs[one.equal, one.regex]}{_quoted(one.value)}" for one in promql.matchers(selector)
-    )
+    return tuple(f"{one.label}{signs[one.equal, one.regex]}{_quoted(one.value)}" for one in promql.matchers(selector))
 
 
 def _quoted(text: str) -> str:

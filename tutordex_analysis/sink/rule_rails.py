@@ -21,8 +21,7 @@ def learnt(rule: Rule, limit: Threshold) -> str:
     published = f'{THRESHOLD}{{alert="{rule.name}"}}'
     by = f"max by ({', '.join(limit.by)})"
     return (
-        f"clamp({by} ({published} == {published}), {number(limit.floor)}, {number(limit.ceiling)})\n"
-        f"and on () {fresh()}"
+        f"clamp({by} ({published} == {published}), {number(limit.floor)}, {number(limit.ceiling)})\nand on () {fresh()}"
     )
 
 
@@ -35,7 +34,8 @@ def in_force(rule: Rule, limit: Threshold) -> str:
     if not limit.by:
         return f"{learnt(rule, limit)}\nor vector({number(limit.human)})"
     labels = ", ".join(limit.by)
-    return f"{learnt(rule, limit)}\nor on ({labels})\ngroup by ({labels}) (\n{_inside(rule.value)}\n) * {number(limit.human)}"
+    each = f"group by ({labels}) (\n{_inside(rule.value)}\n)"
+    return f"{learnt(rule, limit)}\nor on ({labels})\n{each} * {number(limit.human)}"
 
 
 def records(rule: Rule) -> list[dict[str, object]]:

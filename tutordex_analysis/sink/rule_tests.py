@@ -5,8 +5,11 @@ Eval times and series stay off the edges of windows, where Prometheus 3 reads a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
+
+import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.moment import duration, duration_text
@@ -16,27 +19,29 @@ from tutordex_analysis.sink.rule_rails import MOST_AGE_SECONDS, THRESHOLD
 from tutordex_analysis.sink.rule_text import Links, Told, rendered
 
 _AGE_SECONDS = 9000  # of the limits that tests publish
-_AT_SECONDS = 20 * 60  # when rails are looked at without any example
-_VALUES = 1440
-_NEAR, _FAR, _LONG = "1m", "5m", "75m"
+_VALUES = 1440  # of a series that stays as it is
+_SEGMENT = 3  # evaluations of each state of the rails
+_STEPS = tuple(
+    (pd.Timedelta(span), pd.Timedelta(step))
+    for span, step in (("7d", "6h"), ("24h", "30min"), ("75min", "5min"), ("0s", "1min"))
+)
 _FROM = 'job="tutordex_analysis",instance="analysis:9877"'
+_STAMP = f'tutordex_generated_timestamp_seconds{{family="{THRESHOLD}",{_FROM}}}'
 
 
 def tests(catalogue: Catalogue, links: Links) -> dict[str, dict[str, Any]]:
     """Alert → the rest of its test file; a rule without examples has none."""
     return {
-        rule.name: {"evaluation_interval": _every(rule), "tests": [*_tests(rule, links)]}
+        rule.name: {"evaluation_interval": duration_text(_every(rule)), "tests": [*_tests(rule, links)]}
         for rule in catalogue.rules.values()
         if rule.examples
     }
 
 
-def _every(rule: Rule) -> str:
-    """From one evaluation to the next: long examples would take long with short steps."""
-    spans = [duration(one.every) for one in rule.examples]
-    if any(duration(one.at) < duration(_LONG) and duration(one.every) < duration(_FAR) for one in rule.examples):
-        return _NEAR
-    return duration_text(max(duration(_FAR), min(spans)))
+def _every(rule: Rule) -> pd.Timedelta:
+    """From one evaluation to the next: coarser in longer examples, since every rule is computed at each."""
+    longest = max(duration(one.at) for one in rule.examples)
+    return next(step for span, step in _STEPS if longest >= span)
 
 
 def _tests(rule: Rule, links: Links) -> Iterator[dict[str, Any]]:
@@ -49,7 +54,8 @@ def _tests(rule: Rule, links: Links) -> Iterator[dict[str, Any]]:
     quiet = next((one for one in rule.examples if not one.fires), None)
     far, near = (limit.ceiling, limit.floor) if rule.direction == "above" else (limit.floor, limit.ceiling)
     if loud is not None:
-        yield _case(rule, links, loud, "a learnt limit", _inside(limit), _inside(limit))
+        if _beyond(rule, loud, _inside(limit)):
+            yield _case(rule, links, loud, "a learnt limit", _inside(limit), _inside(limit))
         if _beyond(rule, loud, far):
             poison = far * 10 if rule.direction == "above" else -1e9
             yield _case(rule, links, loud, "a poisoned limit does not silence it", poison, far)
@@ -110,8 +116,7 @@ def _of(rule: Rule, fires: tuple[Fired, ...]) -> list[dict[str, str]]:
 def _published(rule: Rule, of: list[dict[str, str]], value: float, stamp: float) -> dict[str, str]:
     """Series of a publisher that goes on saying the same."""
     made = {_series(rule, one): _constant(value) for one in of}
-    made[f'tutordex_generated_timestamp_seconds{{family="{THRESHOLD}",{_FROM}}}'] = _constant(stamp)
-    return made
+    return made | {_STAMP: _constant(stamp)}
 
 
 def _series(rule: Rule, labels: dict[str, str], more: str = _FROM) -> str:
@@ -120,65 +125,64 @@ def _series(rule: Rule, labels: dict[str, str], more: str = _FROM) -> str:
 
 
 def _rails(rule: Rule, limit: Threshold) -> Iterator[dict[str, Any]]:
-    """What is in force, whatever is published: `group` and `or` are tested beside it for limits with labels."""
+    """One publisher whose limit goes bad in all ways, one after the other, beside a broken one and another alert.
+
+    Where limits have labels, the human value depends on the value's own labels; that is in the examples.
+    """
+    every = _every(rule).total_seconds()
     inside, wild = _inside(limit), max(abs(limit.ceiling), 1.0) * 10
-    now = float(_AT_SECONDS)
-    published: list[tuple[str, str, float, float]] = [
-        ("a fresh limit between the rails", _constant(inside), now, inside),
-        ("ten times the ceiling", _constant(wild), now, limit.ceiling),
-        ("far under the floor", _constant(-wild), now, limit.floor),
-        ("infinite", _constant(float("inf")), now, limit.ceiling),
-        ("minus infinite", _constant(float("-inf")), now, limit.floor),
-        ("no number", _constant(float("nan")), now, limit.human),
-        ("stale", _constant(inside), now - MOST_AGE_SECONDS - 600, limit.human),
-        ("from the future", _constant(inside), now + 7200, limit.human),
-        ("of a publisher that died", f"{inside!r}x5 stale _x40", now, limit.human),
+    states: list[tuple[float, float, float]] = [  # published, its age in seconds, what must be in force
+        (inside, 0, inside),
+        (wild, 0, limit.ceiling),
+        (-wild, 0, limit.floor),
+        (math.inf, 0, limit.ceiling),
+        (-math.inf, 0, limit.floor),
+        (math.nan, 0, limit.human),
+        (inside, MOST_AGE_SECONDS + 600, limit.human),
+        (inside, -7200, limit.human),
+        (inside, MOST_AGE_SECONDS - 600, inside),
     ]
-    for labels in _of(rule, ()):
-        for when, values, stamp, wanted in published:
-            series = {_series(rule, labels): values}
-            series[f'tutordex_generated_timestamp_seconds{{family="{THRESHOLD}",{_FROM}}}'] = _constant(stamp)
-            yield _looked_at(rule, f"a limit {when}", series, [] if limit.by and wanted == limit.human else [(labels, wanted)])
-        nothing: list[tuple[dict[str, str], float]] = [] if limit.by else [(labels, limit.human)]
-        yield _looked_at(rule, "no limit at all", {"up": "1x40"}, nothing)
-        without = {_series(rule, labels): _constant(inside)}
-        yield _looked_at(rule, "a limit without a time stamp", without, nothing)
-        other = {_series(rule, labels).replace(rule.name, "Another"): _constant(inside)}
-        yield _looked_at(rule, "the limit of another alert", other | _stamp(now), nothing)
-        twice = {_series(rule, labels, 'instance="a"'): "NaN NaN NaN", _series(rule, labels, 'instance="b"'): _constant(inside)}
-        yield _looked_at(rule, "two publishers, one of them broken", twice | _stamp(now), [(labels, inside)])
-
-
-def _stamp(now: float) -> dict[str, str]:
-    return {f'tutordex_generated_timestamp_seconds{{family="{THRESHOLD}",{_FROM}}}': _constant(now)}
-
-
-def _looked_at(
-    rule: Rule, when: str, series: dict[str, str], wanted: list[tuple[dict[str, str], float]]
-) -> dict[str, Any]:
-    name = f'{IN_FORCE}{{alert="{rule.name}"}}'
-    samples = [
-        {
-            "labels": f"{IN_FORCE}{{{','.join([f'alert={_quoted(rule.name)}', *(f'{k}={_quoted(v)}' for k, v in sorted(one.items()))])}}}",
-            "value": value,
-        }
-        for one, value in wanted
-    ]
-    return {
-        "name": f"{rule.name}, rails: {when}",
-        "interval": "1m",
-        "input_series": [{"series": one, "values": values} for one, values in series.items()],
-        "promql_expr_test": [{"expr": name, "eval_time": f"{_AT_SECONDS // 60}m", "exp_samples": samples}],
+    (labels,) = _of(rule, ())
+    values = [repr(value) for value, _, _ in states for _ in range(_SEGMENT)]
+    ages = [age for _, age, _ in states for _ in range(_SEGMENT)]
+    stamps = [repr(tick * every - age) for tick, age in enumerate(ages)]
+    gone = " ".join(["stale", *["_"] * 2 * _SEGMENT])
+    series = {
+        _series(rule, labels): f"{' '.join(_number(one) for one in values)} {gone}",
+        _series(rule, labels, 'instance="broken"'): " ".join(["NaN"] * 100),
+        _series(rule, labels).replace(f'"{rule.name}"', '"Another"'): _constant(wild),
+        _STAMP: f"{' '.join(stamps)} {gone}",
     }
+    wanted = [one for _, _, one in states] + [limit.human]
+    yield {
+        "name": f"{rule.name}, rails: inside, far over, far under, infinite, no number, stale, of the future, gone",
+        "interval": duration_text(_every(rule)),
+        "input_series": [{"series": one, "values": values} for one, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'{IN_FORCE}{{alert="{rule.name}"}}',
+                "eval_time": duration_text(_every(rule) * (_SEGMENT * (i + 1) - 1)),
+                "exp_samples": _samples(rule, labels, one, human=one == limit.human),
+            }
+            for i, one in enumerate(wanted)
+        ],
+    }
+
+
+def _samples(rule: Rule, labels: dict[str, str], value: float, *, human: bool) -> list[dict[str, Any]]:
+    if human and labels:
+        return []
+    pairs = sorted({"alert": rule.name, **labels}.items())
+    return [{"labels": f"{IN_FORCE}{{{','.join(f'{key}={_quoted(text)}' for key, text in pairs)}}}", "value": value}]
+
+
+def _number(text: str) -> str:
+    return {"inf": "Inf", "-inf": "-Inf", "nan": "NaN"}.get(text, text)
 
 
 def _constant(value: float) -> str:
     """A value at each of many instants."""
-    if value != value:
-        return " ".join(["NaN"] * 700)
-    if value in (float("inf"), float("-inf")):
-        return " ".join(["Inf" if value > 0 else "-Inf"] * 40)
-    return f"{value!r}x{_VALUES}"
+    return " ".join(["NaN"] * _VALUES) if math.isnan(value) else f"{value!r}x{_VALUES}"
 
 
 def _quoted(text: str) -> str:

@@ -67,7 +67,7 @@ class Piece:
         return Piece(self.template + other.template, self.text + other.text)
 
 
-def annotations(rule: Rule, links: Links) -> dict[str, str]:
+def templates(rule: Rule, links: Links) -> dict[str, str]:
     """The templates of a rule's annotations."""
     return {name: piece.template for name, piece in _pieces(rule, links, _widest(rule)).items()}
 
@@ -145,7 +145,7 @@ def _limit(rule: Rule, limit: Threshold, told: Told) -> Piece:
     human = words.formatted(limit.human, rule.unit)
     number = _queried(words.selector(IN_FORCE, {"alert": rule.name}, limit.by), f". | first | value | {pipe}")
     where = words.selector(LEARNT, {"alert": rule.name}, limit.by)
-    age = _queried(f"`{_AGE}`", f'. | first | value | {words.format_of("seconds")}')
+    age = _queried(f"`{_AGE}`", f". | first | value | {words.format_of('seconds')}")
     template = (
         f"; limit {number}, {{{{ with {where} | query }}}}learned {age} ago (human {human})"
         "{{ else }}human{{ end }}"
@@ -153,7 +153,9 @@ def _limit(rule: Rule, limit: Threshold, told: Told) -> Piece:
     shown = words.formatted(limit.human if told.limit is None else told.limit, rule.unit)
     if told.age_seconds is None:
         return Piece(template, f"; limit {shown}, human")
-    return Piece(template, f"; limit {shown}, learned {words.formatted(told.age_seconds, 'seconds')} ago (human {human})")
+    return Piece(
+        template, f"; limit {shown}, learned {words.formatted(told.age_seconds, 'seconds')} ago (human {human})"
+    )
 
 
 def _usual(rule: Rule, signal: str, told: Told) -> Piece:
@@ -181,7 +183,7 @@ def _board(rule: Rule, links: Links, told: Told) -> Piece:
 
 def _silence(rule: Rule, links: Links, told: Told) -> Piece:
     made = _fixed(f"{links.alertmanager}/#/silences/new?filter=%7Balertname%3D%22{rule.name}%22")
-    for name in rule.by:
+    for name in rule.by[:1]:  # the label that tells most; a link must be short
         made += Piece(words.matcher(name), words.matcher_shown(name, told.labels.get(name, "")))
     return made + _fixed("%7D")
 
@@ -206,5 +208,5 @@ def _widest(rule: Rule) -> Told:
     limit = rule.threshold.ceiling if rule.threshold else 0.0
     wide = 86_400.0 * 3 + 14 * 3600 + 25 * 60 if rule.unit == "seconds" else 0.9876
     value = wide if rule.unit in _MEASURED else 123_456.0
-    labels = {name: "t.me/" + "x" * 27 for name in rule.by}
+    labels = dict.fromkeys(rule.by, "t.me/" + "x" * 27)
     return Told(value=value, labels=labels, limit=limit, age_seconds=5400.0, usual=(value, value))

@@ -19,7 +19,7 @@ from tutordex_analysis import disk, rulebook
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.rule import Rule
 from tutordex_analysis.sink import alertmanager, rule_rails, rule_tests, runbook
-from tutordex_analysis.sink.rule_text import RUNBOOK, Links, annotations
+from tutordex_analysis.sink.rule_text import RUNBOOK, Links, templates
 
 RECORDS = "prometheus/tutordex_recording.yml"
 ALERTS = "prometheus/tutordex_alerts.yml"
@@ -95,9 +95,7 @@ def alert_groups(catalogue: Catalogue, links: Links) -> list[dict[str, Any]]:
     made: dict[str, list[dict[str, Any]]] = {}
     for rule in catalogue.rules.values():
         made.setdefault(rule.component, []).extend([*rule_rails.records(rule), _alert(rule, links)])
-    return [
-        {"name": f"tutordex-{component}", "interval": "30s", "rules": rules} for component, rules in made.items()
-    ]
+    return [{"name": f"tutordex-{component}", "interval": "30s", "rules": rules} for component, rules in made.items()]
 
 
 def labels(rule: Rule) -> dict[str, str]:
@@ -112,7 +110,7 @@ def _alert(rule: Rule, links: Links) -> dict[str, Any]:
         made["for"] = rule.hold
     if rule.keep_firing is not None:
         made["keep_firing_for"] = rule.keep_firing
-    return made | {"labels": labels(rule), "annotations": annotations(rule, links)}
+    return made | {"labels": labels(rule), "annotations": templates(rule, links)}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -140,4 +138,3 @@ def _digest(what: object) -> str:
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
