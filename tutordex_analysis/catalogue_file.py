@@ -25,10 +25,8 @@ INVENTORY = "stack.yaml"
 _OTHERS = (INVENTORY, "incidents.yaml", "anomalies.yaml")  # no signals; see incidents_file and verdicts_file
 _NAMED = ("signals", "limits", "queues", "alerts", "rules", "records")
 _NAME = (re.compile(r"[a-z][a-z0-9_]*"), "use small letters, digits and _")
-_NAMES = {
-    "rules": (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck"),
-    "records": (RECORD, "write it like tutordex:queue:wait_seconds"),
-}
+_ALERT = (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck")
+_NAMES = {"rules": _ALERT, "records": (RECORD, "write it like tutordex:queue:wait_seconds")}
 
 
 class _File(BaseModel):
@@ -70,8 +68,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     limits: dict[str, Limit] = {}
     queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
-    rules: dict[str, Rule] = {}
-    records: dict[str, Record] = {}
+    rules, records = dict[str, Rule](), dict[str, Record]()
     flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
     for files, exposed in layers:
@@ -125,7 +122,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
 def _ruled(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], object]], made: Catalogue) -> None:
     """Refuses rules and records that ask for what is not there."""
     homes = {
-        (key, name): (path, root)
+        (key, name): f"{path}:{line_of(root, (key, name))}"
         for files, _ in layers
         for path, (file, root) in files.items()
         for key in ("rules", "records")
@@ -133,8 +130,7 @@ def _ruled(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], object
     }
     own = [name for file, _ in (layers[-1][0] or layers[0][0]).values() for name in file.rules]
     for key, name, why in rulebook.complaints(made, learners=own):
-        path, root = homes[key, name]
-        raise CatalogueError(f"{path}:{line_of(root, (key, name))}: {name}: {why}")
+        raise CatalogueError(f"{homes[key, name]}: {name}: {why}")
 
 
 def _flowing(files: Mapping[Path, tuple[_File, yaml.Node]], known: Collection[str]) -> None:

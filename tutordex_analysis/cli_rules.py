@@ -46,12 +46,12 @@ def build(
     )
 )
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Rule files, whoever wrote them; all that are loaded together.")],
+    files: Annotated[list[Path], typer.Argument(help="Rule files of one server, whoever wrote them.")],
     target: Annotated[str, typer.Option(help="Version of the Prometheus that will load them.")] = "2.50",
     retention: Annotated[str, typer.Option(help="How long that Prometheus keeps samples.")] = "15d",
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong with rule files: file and line, what, why; exit code 1 where a rule cannot do what it should."""
+    """Say what is wrong with rule files, with file and line; exit code 1 where a rule cannot do what it should."""
     import pandas as pd
 
     from tutordex_analysis import catalogue_file

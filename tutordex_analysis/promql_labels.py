@@ -166,7 +166,7 @@ def is_scalar(node: Any) -> bool:  # noqa: ANN401
 
 def short(node: Any) -> str:  # noqa: ANN401
     """An expression for a message."""
-    return promql.shorten(str(node), most=90)
+    return promql.shorten(str(node).replace("{}", ""), most=90)
 
 
 def _equal(node: Any) -> Labels:  # noqa: ANN401

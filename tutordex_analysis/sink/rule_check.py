@@ -119,7 +119,8 @@ def check(files: Sequence[Path], catalogue: Catalogue, *, target: str = "2.50", 
         found += _unknown(one, known) if catalogue.inventory else ()
         found += lint(one, lore)
     program = shutil.which("promtool")
-    for path in files if program else ():
+    unreadable = {one.file for one in found if one.what == "file"}
+    for path in (one for one in files if program and one not in unreadable):
         found += _promtool(str(program), path, {one.line for one in found if one.file == path}, version)
     order = {path: i for i, path in enumerate(files)}
     unique = sorted(dict.fromkeys(found), key=lambda one: (order[one.file], one.line, one.level, one.what))

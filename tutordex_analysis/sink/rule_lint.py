@@ -144,7 +144,7 @@ def _retention(entry: Entry, lore: Lore) -> Iterator[Finding]:
         spans = [getattr(node, key, None) for key in ("range", "offset")]
         longest = max((pd.Timedelta(one) for one in spans if one), default=pd.Timedelta(0))
         if longest > lore.retention:
-            days = longest / pd.Timedelta("1d")
+            days = longest / pd.Timedelta(days=1)
             yield entry.fault(
                 short(node),
                 f"{days:g} days are asked for, {lore.retention.days} are kept; the rest is silently missing",
@@ -177,6 +177,8 @@ def _silent_metrics(entry: Entry, lore: Lore) -> Iterator[Finding]:
         emission = lore.exposed[name].emission if name in lore.exposed else "live"
         if emission in ("flat_zero", "never", "code_blocked"):
             yield entry.note(name, f"it is exposed but never counts anything ({emission})")
+        if emission == "constant":
+            yield entry.note(name, "its labels are hard-coded and tell nothing apart")
         if entry.alert and name in _CAVEATS:
             yield entry.note(name, _CAVEATS[name])
 

@@ -22,8 +22,8 @@ _AGE_SECONDS = 9000  # of the limits that tests publish
 _VALUES = 1440  # of a series that stays as it is
 _SEGMENT = 3  # evaluations of each state of the rails
 _STEPS = tuple(
-    (pd.Timedelta(span), pd.Timedelta(step))
-    for span, step in (("7d", "6h"), ("24h", "30min"), ("75min", "5min"), ("0s", "1min"))
+    (pd.Timedelta(hours=span), pd.Timedelta(minutes=step))
+    for span, step in ((168, 360), (24, 30), (1.25, 5), (0, 1))  # from so many hours on, every so many minutes
 )
 _FROM = 'job="tutordex_analysis",instance="analysis:9877"'
 _STAMP = f'tutordex_generated_timestamp_seconds{{family="{THRESHOLD}",{_FROM}}}'
