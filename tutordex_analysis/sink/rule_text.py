@@ -93,17 +93,23 @@ def _pieces(rule: Rule, links: Links, told: Told) -> dict[str, Piece]:
 
 
 def _kept(rule: Rule, links: Links, told: Told) -> list[tuple[str, Piece]]:
-    """The parts of a description that fit; what matters least goes first."""
-    names = [name for name, _ in _parts(rule, links, told)]
-    widest = dict(_parts(rule, links, _widest(rule)))
-    for least in ("meaning", "causes", "usual", "board", "runbook"):
-        if sum(len(widest[name].text) for name in names) <= MOST:
+    """The parts of a description that fit; what matters least goes first, causes one by one."""
+    causes = [one.strip() for one in rule.causes.split(",") if one.strip()]
+    attempts: list[tuple[tuple[str, ...], list[str]]] = [
+        ((), causes),
+        (("meaning",), causes),
+        (("meaning", "usual"), causes),
+    ]
+    attempts += [(("meaning", "usual"), causes[:n]) for n in range(len(causes) - 1, -1, -1)]
+    attempts += [(("meaning", "usual", *gone), []) for gone in (("board",), ("board", "runbook"))]
+    for gone, some in attempts:
+        widest = _parts(rule, links, _widest(rule), some)
+        if sum(len(piece.text) for name, piece in widest if name not in gone) <= MOST:
             break
-        names = [name for name in names if name != least]
-    return [(name, part) for name, part in _parts(rule, links, told) if name in names]
+    return [(name, piece) for name, piece in _parts(rule, links, told, some) if name not in gone]
 
 
-def _parts(rule: Rule, links: Links, told: Told) -> list[tuple[str, Piece]]:
+def _parts(rule: Rule, links: Links, told: Told, causes: list[str]) -> list[tuple[str, Piece]]:
     limit = rule.threshold
     parts = [("value", _value(rule, told)), ("limit", _limit(rule, limit, told))] if limit else []
     if limit and rule.usual is not None:
@@ -111,10 +117,10 @@ def _parts(rule: Rule, links: Links, told: Told) -> list[tuple[str, Piece]]:
     parts.append(("end", _fixed("." if limit else "")))
     if not limit and rule.meaning:
         parts.append(("meaning", _fixed(f"{rule.meaning.split('. ')[0].split(': ')[0].rstrip('.')}.")))
-    if rule.causes:
-        parts.append(("causes", _fixed(f" Likely: {rule.causes}.")))
+    if causes:
+        parts.append(("causes", _fixed(f" Likely: {', '.join(causes)}.")))
     if rule.dashboard is not None:
-        parts.append(("board", _fixed(" Board ") + _board(rule, links, told)))
+        parts.append(("board", _fixed(f" Board {links.grafana}/d/{rule.dashboard}")))
     parts.append(("runbook", _fixed(f" Runbook {links.runbooks}/{RUNBOOK}#{anchor(rule)}")))
     parts.append(("silence", _fixed(" Silence ") + _silence(rule, links, told)))
     return parts

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 _SIGNS = str.maketrans({"<": "‹", ">": "›", "&": "+"})
-_MOST_LABEL = 48  # a longer value is cut in words, and left out of links
+_MOST_LABEL = 48  # a longer value is cut in words
+_MOST_QUERIED = 44  # and one that is longer in a URL is left out of links: 32 letters with a slash, in quotes
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")
 
@@ -40,15 +41,14 @@ def label_shown(value: str) -> str:
 
 def matcher(name: str) -> str:
     """Template of a further matcher in a silence link, such as %2Cchannel%3D%22x%22; nothing for a long value."""
-    value = f'{{{{ $labels.{name} | printf "%q" | urlquery | reReplaceAll "[+]" "%20" }}}}'
-    return f"{{{{ if lt (len $labels.{name}) {_MOST_LABEL} }}}}%2C{name}%3D{value}{{{{ end }}}}"
+    made = f'{{{{ $queried := $labels.{name} | printf "%q" | urlquery | reReplaceAll "[+]" "%20" }}}}'
+    return f"{made}{{{{ if lt (len $queried) {_MOST_QUERIED} }}}}%2C{name}%3D{{{{ $queried }}}}{{{{ end }}}}"
 
 
 def matcher_shown(name: str, value: str) -> str:
     """What `matcher` makes of a printable value."""
-    if len(value.encode()) >= _MOST_LABEL:
-        return ""
-    return f"%2C{name}%3D{_query(json.dumps(value, ensure_ascii=False))}"
+    queried = _query(json.dumps(value, ensure_ascii=False))
+    return f"%2C{name}%3D{queried}" if len(queried) < _MOST_QUERIED else ""
 
 
 def argument(name: str) -> str:
