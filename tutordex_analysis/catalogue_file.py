@@ -119,18 +119,19 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     return made
 
 
-def _ruled(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], object]], made: Catalogue) -> None:
-    """Refuses rules and records that ask for what is not there."""
+def _ruled(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]], made: Catalogue) -> None:
+    """Refuses rules and records that ask for what is not there; without an inventory of its own a folder may ask."""
     homes = {
-        (key, name): f"{path}:{line_of(root, (key, name))}"
-        for files, _ in layers
+        (key, name): (f"{path}:{line_of(root, (key, name))}", bool(exposed))
+        for files, exposed in layers
         for path, (file, root) in files.items()
         for key in ("rules", "records")
         for name in getattr(file, key)
     }
-    own = [name for file, _ in (layers[-1][0] or layers[0][0]).values() for name in file.rules]
-    for key, name, why in rulebook.complaints(made, learners=own):
-        raise CatalogueError(f"{homes[key, name]}: {name}: {why}")
+    own = {name for file, _ in (layers[-1][0] or layers[0][0]).values() for name in file.rules}
+    listed = {name for (_, name), (_, known) in homes.items() if known}
+    for key, name, why in rulebook.complaints(made, learners=own, listed=listed):
+        raise CatalogueError(f"{homes[key, name][0]}: {name}: {why}")
 
 
 def _flowing(files: Mapping[Path, tuple[_File, yaml.Node]], known: Collection[str]) -> None:

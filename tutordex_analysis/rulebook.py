@@ -13,24 +13,26 @@ IN_FORCE, LEARNT = "tutordex:threshold:in_force", "tutordex:threshold:learnt"  #
 ALWAYS = frozenset({"ALERTS", "ALERTS_FOR_STATE", "up", IN_FORCE, LEARNT})
 
 
-def complaints(catalogue: Catalogue, *, learners: Collection[str]) -> Iterator[tuple[str, str, str]]:
+def complaints(
+    catalogue: Catalogue, *, learners: Collection[str], listed: Collection[str]
+) -> Iterator[tuple[str, str, str]]:
     """(rules or records, name, why) for everything that is wrong with them.
 
     Args:
         catalogue: Whose rules and records.
         learners: Rules whose signals must be there; another whose signal was removed keeps its human value.
+        listed: Rules and records whose metrics the inventory must have; another's may be of any server.
     """
-    known = catalogue.inventory | ALWAYS | {*PUBLISHED}
+    known = catalogue.inventory | ALWAYS | {*PUBLISHED} | {*catalogue.records}
     for name, record in catalogue.records.items():
-        yield from (
-            ("records", name, why) for why in _asked([record.expression], known | {*catalogue.records}, catalogue)
-        )
+        for why in _asked([record.expression], known, every=name in listed):
+            yield "records", name, why
     if (circle := _circle(catalogue)) is not None:
         yield "records", circle, "it reads itself, directly or through others"
     for name, rule in catalogue.rules.items():
         asked = [rule.value, *([rule.guard] if rule.guard else []), *rule.checks.values()]
         told = _signals(rule, catalogue) if name in learners else ()
-        for why in (*_asked(asked, known | {*catalogue.records}, catalogue), *told, *_muted(rule)):
+        for why in (*_asked(asked, known, every=name in listed), *told, *_muted(rule)):
             yield "rules", name, why
 
 
@@ -60,11 +62,10 @@ def _circle(catalogue: Catalogue) -> str | None:
     return next(iter(reads), None)
 
 
-def _asked(texts: list[str], known: frozenset[str] | set[str], catalogue: Catalogue) -> Iterator[str]:
-    if not catalogue.inventory:
-        return
+def _asked(texts: list[str], known: frozenset[str], *, every: bool) -> Iterator[str]:
+    """Names that are not there: of every metric, or only of those that nothing but a record can be."""
     for text in texts:
-        if unknown := sorted(promql.metrics(text) - known):
+        if unknown := sorted(name for name in promql.metrics(text) - known if every or ":" in name):
             yield f"it asks for {unknown[0]}, which nothing exposes or records (see stack.yaml)"
 
 

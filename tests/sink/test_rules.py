@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -203,6 +204,7 @@ def test_a_wrong_overlay_is_one_sentence_with_its_place(tmp_path, text, sentence
             "rules:\n  Mine: {value: up, component: c, summary: s}\n  Mine: {value: up, component: c, summary: s}\n"
         )
     (tmp_path / "own.yaml").write_text(inside)
+    (tmp_path / "stack.yaml").write_text("metrics: [{name: mine, type: gauge}]\n")
     with pytest.raises(CatalogueError, match=sentence) as found:
         catalogue_file.load(tmp_path)
     assert "\n" not in str(found.value)
@@ -221,6 +223,26 @@ def test_records_that_read_each_other_are_refused(tmp_path):
         "records:\n  a:b:c: {title: t, promql: a:b:d + 1}\n  a:b:d: {title: t, promql: a:b:c + 1}\n"
     )
     with pytest.raises(CatalogueError, match=r"own.yaml:2: a:b:c: it reads itself"):
+        catalogue_file.load(tmp_path)
+
+
+def test_the_guide_s_example_builds_and_passes(tmp_path):
+    guide = (ROOT / "docs/alerting.md").read_text("utf-8")
+    example = re.findall(r"```yaml\n(rules:.*?)```", guide, re.DOTALL)[0]
+    orders = "{title: Orders, area: shop, kind: count, unit: requests, counter: shop_orders_total}"
+    (tmp_path / "own.yaml").write_text(f"signals:\n  orders: {orders}\n{example}")
+    known = catalogue_file.load(tmp_path)
+    assert "AnalysisMetricsAbsent" not in known.rules
+    rules.write(known, LINKS, output=tmp_path, runbooks=tmp_path)
+    fragment = yaml.safe_load((tmp_path / rules.FRAGMENT).read_text())
+    assert {'alertname="ShopDown"'} <= {one["source_matchers"][0] for one in fragment["inhibit_rules"]}
+    if shutil.which("promtool"):
+        promtool("test", "rules", tmp_path / rules.TESTS / "OrdersMissing_test.yml")
+
+
+def test_a_record_that_is_not_there_is_refused(tmp_path):
+    (tmp_path / "own.yaml").write_text("rules:\n  Mine: {value: a:b:c, component: c, summary: s}\n")
+    with pytest.raises(CatalogueError, match=r"own.yaml:2: Mine: it asks for a:b:c, which nothing exposes"):
         catalogue_file.load(tmp_path)
 
 
@@ -338,7 +360,7 @@ def test_the_tests_see_a_rule_without_rails(tmp_path):
             promtool("test", "rules", tmp_path / rules.TESTS / "PostsVolumeSpike_test.yml")
 
 
-def fetched(url: str) -> dict:
+def fetched(url):
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own server
         return json.loads(answer.read())["data"]
 
@@ -383,7 +405,7 @@ receivers:
 """
 
 
-def merged() -> dict:
+def merged():
     config = yaml.safe_load(CONFIG)
     fragment = yaml.safe_load((OBSERVABILITY / rules.FRAGMENT).read_text("utf-8"))
     config["route"]["routes"] = fragment["route"]["routes"] + config["route"]["routes"]
@@ -422,7 +444,7 @@ def test_a_collector_that_is_down_mutes_its_channels(tmp_path):
             finally:
                 module._CONFIG = before
 
-    def state(server: LocalAlertmanager, name: str) -> str:
+    def state(server, name):
         alerts = server.call("GET", "alerts")
         return next(one["status"]["state"] for one in alerts if one["labels"]["alertname"] == name)
 
@@ -439,7 +461,7 @@ def test_a_collector_that_is_down_mutes_its_channels(tmp_path):
         assert state(server, "HostDiskLow") == "active"
 
 
-def wait_for(true) -> None:
+def wait_for(true):
     deadline = time.monotonic() + 30
     while True:
         try:
