@@ -47,10 +47,12 @@ def _every(rule: Rule) -> pd.Timedelta:
 def _tests(rule: Rule, links: Links) -> Iterator[dict[str, Any]]:
     for example in rule.examples:
         yield _case(rule, links, example, example.when)
+    loud = next((one for one in rule.examples if one.fires), None)
+    if loud is not None and rule.usual is not None:
+        yield _banded(rule, rule.usual, links, loud)
     limit = rule.threshold
     if limit is None or not limit.moves:
         return
-    loud = next((one for one in rule.examples if one.fires), None)
     quiet = next((one for one in rule.examples if not one.fires), None)
     far, near = (limit.ceiling, limit.floor) if rule.direction == "above" else (limit.floor, limit.ceiling)
     if loud is not None:
@@ -62,7 +64,8 @@ def _tests(rule: Rule, links: Links) -> Iterator[dict[str, Any]]:
         yield _case(rule, links, loud, "a limit that is no number", float("nan"), None)
     if quiet is not None:
         poison = -1e9 if rule.direction == "above" else far * 10 + 1e9
-        yield _case(rule, links, quiet, "a poisoned limit does not flood", poison, near)
+        labels = _of(rule, loud.fires if loud else ())
+        yield _case(rule, links, quiet, "a poisoned limit does not flood", poison, near, labels)
     yield from _rails(rule, limit)
 
 
@@ -79,19 +82,41 @@ def _inside(limit: Threshold) -> float:
     return made if made != limit.human else limit.floor + (limit.ceiling - limit.floor) * 0.5
 
 
+def _banded(rule: Rule, signal: str, links: Links, example: Example) -> dict[str, Any]:
+    """An example with the usual range of its signal, which the message tells."""
+    family = f'family="tutordex_expected",{_FROM}'
+    stamp = duration(example.at).total_seconds() - _AGE_SECONDS
+    series = dict(example.series) | {f"tutordex_generated_timestamp_seconds{{{family}}}": _constant(stamp)}
+    low, high = 0.25, 0.75
+    for bound, value in (("lower", low), ("expected", 0.5), ("upper", high)):
+        series[f'tutordex_expected{{signal="{signal}",bound="{bound}",{_FROM}}}'] = _constant(value)
+    told = [Told(value=one.value, labels=one.labels, usual=(low, high)) for one in example.fires]
+    return _test(rule, links, example, "with its usual range", series, told)
+
+
 def _case(
-    rule: Rule, links: Links, example: Example, when: str, published: float | None = None, limit: float | None = None
+    rule: Rule,
+    links: Links,
+    example: Example,
+    when: str,
+    published: float | None = None,
+    limit: float | None = None,
+    of: list[dict[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """One example, with a limit published for all that fires in it; `limit` is what must be in force."""
+    """One example, with a limit published for all that fires in it, or `of`; `limit` is what must be in force."""
     at = duration(example.at).total_seconds()
     series = dict(example.series)
     if published is not None:
-        series |= _published(rule, _of(rule, example.fires), published, at - _AGE_SECONDS)
+        series |= _published(rule, of or _of(rule, example.fires), published, at - _AGE_SECONDS)
     age = None if limit is None else float(_AGE_SECONDS)
-    expected = []
-    for one in example.fires:
-        told = Told(value=one.value, labels=one.labels, limit=limit, age_seconds=age)
-        expected.append({"exp_labels": _labels(rule, one), "exp_annotations": rendered(rule, links, told)})
+    told = [Told(value=one.value, labels=one.labels, limit=limit, age_seconds=age) for one in example.fires]
+    return _test(rule, links, example, when, series, told)
+
+
+def _test(
+    rule: Rule, links: Links, example: Example, when: str, series: dict[str, str], told: list[Told]
+) -> dict[str, Any]:
+    expected = [{"exp_labels": _labels(rule, one), "exp_annotations": rendered(rule, links, one)} for one in told]
     return {
         "name": f"{rule.name}: {when}",
         "interval": example.every,
@@ -100,7 +125,7 @@ def _case(
     }
 
 
-def _labels(rule: Rule, fired: Fired) -> dict[str, str]:
+def _labels(rule: Rule, fired: Told) -> dict[str, str]:
     """Of an alert: those of its value, then the rule's own, which win."""
     own = {"severity": rule.severity, "component": rule.component}
     return {**fired.labels, **own, **({"shadow": "true"} if rule.shadow else {})}
