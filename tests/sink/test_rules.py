@@ -324,6 +324,17 @@ def promtool(*words: object) -> str:
 
 
 @pytest.mark.server("promtool")
+@pytest.mark.parametrize("unit", ["", "seconds", "ratio", "bytes", "jobs"])
+@pytest.mark.parametrize("value", [0.001, 0.5, 1, 59, 61.5, 3600, 7325, 123456.7, 8.5e9])
+def test_numbers_are_foretold_as_prometheus_writes_them(tmp_path, unit, value):
+    example = Example(when="so", series={"thing": f"{value!r}x20"}, at="10m", fires=(Fired(value=value),))
+    limit = Threshold(human=value / 2, floor=0, ceiling=value)
+    rule = Rule(name="Told", value="thing", threshold=limit, unit=unit, component="c", summary="s", examples=(example,))
+    rules.write(made(rule), LINKS, output=tmp_path, runbooks=tmp_path)
+    promtool("test", "rules", tmp_path / rules.TESTS / "Told_test.yml")
+
+
+@pytest.mark.server("promtool")
 def test_all_rules_pass_promtool():
     for path in (rules.RECORDS, rules.ALERTS):
         assert "SUCCESS" in promtool("check", "rules", OBSERVABILITY / path)

@@ -23,7 +23,7 @@ _VALUES = 1440  # of a series that stays as it is
 _SEGMENT = 3  # evaluations of each state of the rails
 _STEPS = tuple(
     (pd.Timedelta(hours=span), pd.Timedelta(minutes=step))
-    for span, step in ((168, 360), (24, 30), (1.25, 5), (0, 1))  # from so many hours on, every so many minutes
+    for span, step in ((168, 720), (24, 60), (1.25, 10), (0, 1))  # from so many hours on, every so many minutes
 )
 _FROM = 'job="tutordex_analysis",instance="analysis:9877"'
 _STAMP = f'tutordex_generated_timestamp_seconds{{family="{THRESHOLD}",{_FROM}}}'

@@ -106,7 +106,10 @@ def _kept(rule: Rule, links: Links, told: Told) -> list[tuple[str, Piece]]:
         widest = _parts(rule, links, _widest(rule), some)
         if sum(len(piece.text) for name, piece in widest if name not in gone) <= MOST:
             break
-    return [(name, piece) for name, piece in _parts(rule, links, told, some) if name not in gone]
+    kept = [(name, piece) for name, piece in _parts(rule, links, told, some) if name not in gone]
+    at = next(i for i, (_, piece) in enumerate(kept) if piece.text)
+    name, first = kept[at]
+    return [(name, Piece(first.template.lstrip(), first.text.lstrip())), *kept[at + 1 :]]
 
 
 def _parts(rule: Rule, links: Links, told: Told, causes: list[str]) -> list[tuple[str, Piece]]:

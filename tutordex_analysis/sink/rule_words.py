@@ -16,6 +16,7 @@ _SIGNS = str.maketrans({"<": "‹", ">": "›", "&": "+"})
 _MOST_LABEL = 48  # a longer value is cut in words
 _MOST_QUERIED = 44  # and one that is longer in a URL is left out of links: 32 letters with a slash, in quotes
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+_BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")
 
 
@@ -72,7 +73,7 @@ def format_of(unit: str) -> str:
     """The pipeline behind a value of this unit."""
     if unit == "seconds":
         return 'humanizeDuration | reReplaceAll "( 0m)? [0-9]+s$" ""'
-    return {"ratio": "humanizePercentage", "bytes": "humanize1024"}.get(unit, "humanize")
+    return {"ratio": "humanizePercentage", "bytes": "humanize1024", "": 'printf "%.4g"'}.get(unit, "humanize")
 
 
 def formatted(value: float, unit: str) -> str:
@@ -81,6 +82,11 @@ def formatted(value: float, unit: str) -> str:
         return re.sub(r"( 0m)? [0-9]+s$", "", _duration(value))
     if unit == "ratio":
         return f"{value * 100:.4g}%"
+    if unit == "":
+        return f"{value:.4g}"
+    if unit == "bytes":
+        size, prefix = _scaled(value, 1 / 1024, _BINARY)
+        return f"{size:.4g}{prefix}"
     return _humanize(value)
 
 
@@ -111,7 +117,7 @@ def _humanize(value: float) -> str:
 
 def _scaled(value: float, factor: float, prefixes: Sequence[str]) -> tuple[float, str]:
     at = 0
-    while at < len(prefixes) - 1 and (abs(value) < 1 if factor > 1 else abs(value) >= 1000):
+    while at < len(prefixes) - 1 and (abs(value) < 1 if factor > 1 else abs(value) >= round(1 / factor)):
         value, at = value * factor, at + 1
     return value, prefixes[at]
 

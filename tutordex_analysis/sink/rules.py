@@ -95,7 +95,13 @@ def alert_groups(catalogue: Catalogue, links: Links) -> list[dict[str, Any]]:
     made: dict[str, list[dict[str, Any]]] = {}
     for rule in catalogue.rules.values():
         made.setdefault(rule.component, []).extend([*rule_rails.records(rule), _alert(rule, links)])
-    return [{"name": f"tutordex-{component}", "interval": "30s", "rules": rules} for component, rules in made.items()]
+    last = sorted(made, key=lambda component: any(_reads_limits(one) for one in made[component]))
+    return [{"name": f"tutordex-{component}", "interval": "30s", "rules": made[component]} for component in last]
+
+
+def _reads_limits(rule: dict[str, Any]) -> bool:
+    """Whether it is an alert about limits, which comes after all groups that record them."""
+    return "alert" in rule and rulebook.LEARNT in rule["expr"]
 
 
 def labels(rule: Rule) -> dict[str, str]:
