@@ -19,21 +19,24 @@ LONGEST = 320
 LEVELS = (
     {"errors"},
     {"moment", "disk"},
-    {"frame", "promql", "measure", "civil", "spec", "yaml_file"},
+    {"frame", "promql", "promql_labels", "measure", "civil", "spec", "yaml_file"},
     {"limit", "mask", "watch", "change", "inventory", "rule"},
-    {"catalogue", "catalogue_file", "settings", "incidents_file", "verdicts_file", "issued"},
+    {"catalogue", "rulebook", "catalogue_file", "settings", "incidents_file", "verdicts_file", "issued"},
     {"source", "model"},
     {"question", "sink"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
-    {"cli_anomalies", "cli_catalogue", "cli_ledger", "cli_world"},
+    {"cli_anomalies", "cli_catalogue", "cli_ledger", "cli_rules", "cli_world"},
     {"cli"},
     {"__main__"},
 )
 NEIGHBOURS = {
     ("promql", "frame"),
+    ("promql_labels", "promql"),
     ("catalogue", "catalogue_file"),  # inside its `load` only
     ("catalogue_file", "catalogue"),
+    ("catalogue_file", "rulebook"),
+    ("rulebook", "catalogue"),
     ("incidents_file", "catalogue"),
     ("incidents_file", "settings"),
     ("verdicts_file", "catalogue"),

@@ -27,6 +27,8 @@ COMMANDS = (
     "catalogue list",
     "catalogue add",
     "catalogue schema",
+    "rules build",
+    "rules check",
 )
 
 
@@ -89,6 +91,8 @@ def test_help_loads_nothing_heavy():
         (["catalogue", "check", "nowhere"], 1, "nowhere is not there"),
         (["catalogue", "add", "f", "n", "--title", "T", "--unit", "bytes"], 2, "--promql for a gauge, or --counter"),
         (["simulate", "w", "--step", "1h", "--days", "1"], 1, "at most 4m"),
+        (["rules", "check"], 2, "(?i)missing argument .files"),
+        (["rules", "check", "a.yml", "--target", "newest"], 1, "not a version of Prometheus"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )

@@ -23,7 +23,7 @@ from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
 from tutordex_analysis.moment import Span, duration, duration_text
-from tutordex_analysis.rule import Rule
+from tutordex_analysis.rule import Record, Rule
 from tutordex_analysis.spec import Duration, Spec
 from tutordex_analysis.watch import Watch
 
@@ -245,6 +245,7 @@ class Catalogue:
         queues: By name.
         alerts: By name; while one fires, the numbers of its signals are not normal.
         rules: Alert rules that this project writes, by the alert's name.
+        records: Recording rules that this project writes, by their name.
         flow: Areas in the order in which work passes them, the most upstream first; several may be at one height.
         calendar: Civil time of the stack.
         inventory: Metric names that the stack exposes; empty where nobody said.
@@ -255,6 +256,7 @@ class Catalogue:
     queues: Mapping[str, Queue] = field(default_factory=dict)
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    records: Mapping[str, Record] = field(default_factory=dict)
     flow: tuple[tuple[str, ...], ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
     inventory: frozenset[str] = frozenset()

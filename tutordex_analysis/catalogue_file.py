@@ -11,20 +11,22 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tutordex_analysis import inventory, promql, yaml_file
+from tutordex_analysis import inventory, promql, rulebook, yaml_file
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
-from tutordex_analysis.rule import Rule
+from tutordex_analysis.rule import RECORD, Record, Rule
 from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
 _OTHERS = (INVENTORY, "incidents.yaml", "anomalies.yaml")  # no signals; see incidents_file and verdicts_file
-_NAMED = ("signals", "limits", "queues", "alerts", "rules")
-_NAME, _ALERT = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[A-Z][A-Za-z0-9]*")
+_NAMED = ("signals", "limits", "queues", "alerts", "rules", "records")
+_NAME = (re.compile(r"[a-z][a-z0-9_]*"), "use small letters, digits and _")
+_ALERT = (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck")
+_NAMES = {"rules": _ALERT, "records": (RECORD, "write it like tutordex:queue:wait_seconds")}
 
 
 class _File(BaseModel):
@@ -40,6 +42,7 @@ class _File(BaseModel):
         {}, description="Alerts that make numbers abnormal, by a name of yours; null removes a shipped one"
     )
     rules: dict[str, Rule | None] = Field({}, description="Alert rules by the alert's name; null removes a shipped one")
+    records: dict[str, Record | None] = Field({}, description="Recording rules by name; null removes a shipped one")
     flow: tuple[tuple[str, ...], ...] | None = Field(
         None, description="Areas in the order in which work passes them, most upstream first, several at one height"
     )
@@ -65,7 +68,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     limits: dict[str, Limit] = {}
     queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
-    rules: dict[str, Rule] = {}
+    rules, records = dict[str, Rule](), dict[str, Record]()
     flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
     for files, exposed in layers:
@@ -74,15 +77,12 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
             for name, signal in file.signals.items():
                 if signal is not None:
                     _exposed(signal, exposed, path, line_of(root, ("signals", name)))
-                _put(signals, name, signal)
-            for name, limit in file.limits.items():
-                _put(limits, name, limit)
-            for name, queue in file.queues.items():
-                _put(queues, name, queue)
-            for name, alert in file.alerts.items():
-                _put(alerts, name, alert)
-            for name, rule in file.rules.items():
-                _put(rules, name, rule)
+            _put(signals, file.signals)
+            _put(limits, file.limits)
+            _put(queues, file.queues)
+            _put(alerts, file.alerts)
+            _put(rules, file.rules)
+            _put(records, file.records)
             flow = file.flow if file.flow is not None else flow
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
@@ -104,16 +104,34 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     queues = {name: queue for name, queue in queues.items() if signals.keys() >= {*queue.signals.values()}}
     _concerned(layers[-1][0], signals)
     _flowing(layers[-1][0], {signal.area for signal in signals.values()})
-    return Catalogue(
+    made = Catalogue(
         signals=signals,
         limits=limits,
         queues=queues,
         alerts=alerts,
         rules=rules,
+        records=records,
         flow=flow,
         calendar=calendar,
         inventory=frozenset[str]().union(*(exposed for _, exposed in layers)),
     )
+    _ruled(layers, made)
+    return made
+
+
+def _ruled(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]], made: Catalogue) -> None:
+    """Refuses rules and records that ask for what is not there; without an inventory of its own a folder may ask."""
+    homes = {
+        (key, name): (f"{path}:{line_of(root, (key, name))}", bool(exposed))
+        for files, exposed in layers
+        for path, (file, root) in files.items()
+        for key in ("rules", "records")
+        for name in getattr(file, key)
+    }
+    own = {name for file, _ in (layers[-1][0] or layers[0][0]).values() for name in file.rules}
+    listed = {name for (_, name), (_, known) in homes.items() if known}
+    for key, name, why in rulebook.complaints(made, learners=own, listed=listed):
+        raise CatalogueError(f"{homes[key, name][0]}: {name}: {why}")
 
 
 def _flowing(files: Mapping[Path, tuple[_File, yaml.Node]], known: Collection[str]) -> None:
@@ -255,8 +273,8 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
                 f"{path}:{line_of(root, (key,))}: {key}: write names with their keys below, not a list"
             )
         for name, entry in (data.get(key) or {}).items():
-            if not (_ALERT if key == "rules" else _NAME).fullmatch(str(name)):
-                wanted = "write it like QueueStuck" if key == "rules" else "use small letters, digits and _"
+            pattern, wanted = _NAMES.get(key, _NAME)
+            if not pattern.fullmatch(str(name)):
                 raise CatalogueError(f"{path}:{line_of(root, (key, str(name)))}: {name!r} is not a name; {wanted}")
             if isinstance(entry, dict):
                 entry["name"] = str(name)
@@ -278,11 +296,12 @@ def _unique(files: Mapping[Path, tuple[_File, yaml.Node]]) -> None:
                 homes[key, name] = path
 
 
-def _put(known: dict[str, Any], name: str, entry: object | None) -> None:
-    if entry is None:
-        known.pop(name, None)
-    else:
-        known[name] = entry
+def _put(known: dict[str, Any], entries: Mapping[str, object | None]) -> None:
+    for name, entry in entries.items():
+        if entry is None:
+            known.pop(name, None)
+        else:
+            known[name] = entry
 
 
 def _exposed(signal: Signal, exposed: frozenset[str], path: Path, line: int) -> None:

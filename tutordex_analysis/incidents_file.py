@@ -14,19 +14,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from tutordex_analysis import yaml_file
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import CatalogueError, FrameError
+from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.mask import Mask, Masks
 from tutordex_analysis.moment import Instant, instant
 from tutordex_analysis.settings import Settings
-
-
-def _moment(value: object) -> pd.Timestamp:
-    if not isinstance(value, (str, dt.datetime)):
-        raise CatalogueError(f'{value} has no time of day; write a moment like "2026-03-01T09:00+08:00"')
-    try:
-        return instant(value)
-    except FrameError as error:
-        raise CatalogueError(str(error)) from error
+from tutordex_analysis.spec import Moment, moment_of
 
 
 def _day_or_moment(value: object) -> dt.date | pd.Timestamp:
@@ -36,7 +28,7 @@ def _day_or_moment(value: object) -> dt.date | pd.Timestamp:
     try:
         return dt.date.fromisoformat(str(value))
     except ValueError:
-        return _moment(value)
+        return moment_of(value)
 
 
 NAME = "incidents.yaml"  # in the catalogue folder
@@ -47,8 +39,8 @@ class Incident(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    start: Annotated[Any, AfterValidator(_moment)] = Field(alias="from")
-    end: Annotated[Any, AfterValidator(_moment)] = Field(alias="to")
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
     signals: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
     reason: str = Field(min_length=1)

@@ -15,6 +15,9 @@ _COUNTS = ((1e12, "tn"), (1e9, "bn"), (1e6, "M"))
 _MANY = 1e7  # from here on millions are easier to read than digits
 _TOO_LARGE = 1e15  # for words; shown as 1.5e+20
 _NAMES = {"per_second": "per second", "bytes_per_second": "per second", "celsius": "°C", "unix_seconds": "time"}
+_MEASURED = (*_NAMES, "cores")  # all other units with a name are nouns of things that are counted
+_ONE = {"series": "series", "processes": "process"}
+_NONE = 0.005  # of a thing that is counted: less is none
 _SAID_BY_NUMBERS = ("ratio", "bytes", "seconds", "bool")
 
 
@@ -53,6 +56,8 @@ def value_text(value: float, unit: str) -> str:
     Example:
         >>> value_text(0.7234, "ratio"), value_text(5400, "seconds"), value_text(12345.6, "posts")
         ('72.3 %', '90 min', '12,346 posts')
+        >>> value_text(1, "posts"), value_text(1.09e-05, "jobs")
+        ('1 post', '0 jobs')
     """
     if math.isnan(value):
         return "unknown"
@@ -62,7 +67,11 @@ def value_text(value: float, unit: str) -> str:
         return f"{pd.Timestamp(value, unit='s', tz='UTC'):%Y-%m-%d %H:%M} UTC" if abs(value) < 9e9 else f"{value:g}"
     factor, suffix = scale_of(value, unit)
     noun = unit_name(unit) if unit not in ("bytes_per_second", "celsius") else ""
-    return f"{number_text(value / factor)}{suffix}{' ' + noun if noun else ''}"
+    counted = bool(noun) and unit not in _MEASURED
+    number = number_text(0.0 if counted and abs(value) < _NONE else value / factor)
+    if (counted or unit == "cores") and number in ("1", "-1") and not suffix:
+        noun = _ONE.get(noun, noun.removesuffix("s"))
+    return f"{number}{suffix}{' ' + noun if noun else ''}"
 
 
 def rounded(value: float, *, beside: float) -> float:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tutordex_analysis.errors import CatalogueError
 
 FILE = "tutordex.toml"
+_LINK = r"^https?://[^\s<>\"{}]+$"
 
 
 class Settings(BaseSettings):
@@ -34,6 +35,11 @@ class Settings(BaseSettings):
     )
     alertmanager_url: str | None = Field(None, description="Whose silences are read; http(s)://host:port[/prefix]")
     events_url: SecretStr | None = Field(None, description="Folder of exported event tables, such as users.parquet")
+    grafana_url: str = Field("http://localhost:3300", pattern=_LINK, description="Where people open Grafana, for links")
+    alertmanager_external_url: str = Field(
+        "http://localhost:9093", pattern=_LINK, description="Where people open Alertmanager, for links that silence"
+    )
+    runbook_url: str = Field("docs/runbooks", description="URL or path of the folder of runbooks, for links")
     report_url: str | None = Field(None, description="Where the pages can be reached, for links")
 
     @classmethod

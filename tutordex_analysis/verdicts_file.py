@@ -17,21 +17,12 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import CatalogueError, FrameError
 from tutordex_analysis.moment import instant
 from tutordex_analysis.settings import Settings
-from tutordex_analysis.spec import Duration
+from tutordex_analysis.spec import Duration, Moment
 
 NAME = "anomalies.yaml"  # in the catalogue folder
 Word: TypeAlias = Literal["confirmed", "false", "expected"]
 _HEAD = "# What people said of incidents: confirmed, false or expected (docs/anomalies.md#marks).\nmarks:\n"
 _NAMED = re.compile(r"(\d{8}T\d{4}(?:\d\d)?Z)-(\w+)-([0-9a-f]{6})")
-
-
-def _moment(value: object) -> pd.Timestamp:
-    if not isinstance(value, (str, dt.datetime)):
-        raise CatalogueError(f'{value} has no time of day; write a moment like "2026-03-01T09:00+08:00"')
-    try:
-        return instant(value)
-    except FrameError as error:
-        raise CatalogueError(str(error)) from error
 
 
 def _name(text: str) -> str:
@@ -48,8 +39,8 @@ class Verdict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     incident: Annotated[str, AfterValidator(_name)] | None = Field(None, description="Its name")
-    start: Annotated[Any, AfterValidator(_moment)] = Field(None, alias="from")
-    end: Annotated[Any, AfterValidator(_moment)] = Field(None, alias="to")
+    start: Moment = Field(None, alias="from")
+    end: Moment = Field(None, alias="to")
     signals: tuple[str, ...] = Field((), description="With from and to: what was unusual then")
     verdict: Word
     note: str = ""

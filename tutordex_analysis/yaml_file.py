@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from tutordex_analysis.errors import CatalogueError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SPECS = ("Signal", "Limit", "Queue", "Alert")  # pydantic names them in a place, the file does not
+_SPECS = ("Signal", "Limit", "Queue", "Alert", "Rule", "Record")  # pydantic names them in a place, the file does not
 
 
 def read(path: Path, *, keys: Sequence[str]) -> tuple[yaml.Node, dict[str, Any]]:

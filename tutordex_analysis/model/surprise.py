@@ -31,7 +31,7 @@ _MEMORY = 21.0  # cycles: half-life of records
 MOST_TIRED = 8.0  # that one value can make: a surprise without measure is got used to as soon as a large one
 _USED_TO = 1.0  # cycles: half-life of getting used to what was just seen
 # Of the ratios of error, hour, quarter and noise; what is seen over a quarter of a day has records that vary more.
-_WEIGHTS = np.array([[1.0], [1.0], [0.8], [0.8]])
+_WEIGHTS = np.array([[1.0], [1.03], [0.8], [0.8]])
 _YOUNG = 10  # readings before there is a scale to measure with
 _FIRST_SCORE = _YOUNG + FIRST + 1  # readings before a record says where the band ends
 _PRESENT_PART = 0.5  # of a mean that the present value must reach, or else it has returned
