@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tutordex_analysis import __version__, cli_anomalies, cli_catalogue, cli_ledger, cli_world
+from tutordex_analysis import __version__, cli_anomalies, cli_catalogue, cli_ledger, cli_rules, cli_world
 from tutordex_analysis.console import Json, examples, fail, progress, show_table
 from tutordex_analysis.errors import AnalysisError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(cli_anomalies.app, name="anomalies")
 app.add_typer(cli_catalogue.app, name="catalogue")
 app.add_typer(cli_ledger.app, name="ledger")
+app.add_typer(cli_rules.app, name="rules")
 
 SourceOption = Annotated[str, typer.Option("--source", "--url", help="URL of a Prometheus, or folder of an archive.")]
 AsOf = Annotated[str, typer.Option(help='A past moment, like "2026-03-01T08:00+08:00".')]

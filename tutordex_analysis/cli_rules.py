@@ -1,0 +1,28 @@
+"""The commands `tutordex-analysis rules …`."""
+
+from __future__ import annotations
+
+import typer
+
+from tutordex_analysis import cli_rules_push
+from tutordex_analysis.console import examples
+
+app = typer.Typer(no_args_is_help=True, help="Rule files: compare, push, take back, replay.")
+
+app.command(
+    epilog=examples(
+        "rules diff /srv/prometheus/alert_rules.yml --from observability/prometheus/alerts.yml",
+        "rules diff /srv/prometheus/rules --json",
+    )
+)(cli_rules_push.diff)
+app.command(
+    epilog=examples(
+        "rules push /srv/prometheus/rules",
+        "rules push /srv/prometheus/rules --yes --url http://127.0.0.1:9090",
+        "rules push /srv/prometheus/alert_rules.yml --from observability/prometheus/alerts.yml --yes",
+    )
+)(cli_rules_push.push)
+app.command(epilog=examples("rules revert /srv/prometheus/rules", "rules revert /srv/prometheus/rules --to 3 --yes"))(
+    cli_rules_push.revert
+)
+app.command(epilog=examples("rules history", "rules history /srv/prometheus/rules --json"))(cli_rules_push.history)
