@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,13 +15,16 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.rule_files import RECORDING, alerts
-from tests.source.fake_prometheus import wait_until
+from tutordex_analysis import cli
+from tutordex_analysis.errors import AnalysisError
 from tutordex_analysis.source.local_server import LocalPrometheus
 
 CONFIG = "global: {{evaluation_interval: 1s}}\nrule_files: ['{}']\n"
-COMMAND = [sys.executable, "-m", "tutordex_analysis", "rules"]
+COMMAND = [sys.executable, "-m", "tutordex_analysis"]
+NO_SERVER = {"TUTORDEX_PROMETHEUS_URL": None}
 pytestmark = pytest.mark.server
 
 
@@ -51,23 +53,32 @@ class Place:
     def __exit__(self, *_):
         self.server.stop()
 
-    def command(self, name, *arguments, url=None, prefix=(), where=None):
+    def words(self, name, *arguments, url=None):
         more = [] if name == "history" else ["--from", self.new] if name == "diff" else ["--url", url or self.url]
         more += ["--from", self.new] if name == "push" else []
-        env = {**os.environ, "PATH": os.environ["PATH"] if where is None else where}
-        env.pop("TUTORDEX_PROMETHEUS_URL", None)
-        command = [*prefix, *COMMAND, name, self.target, "--state", self.folder / "state", *more, *arguments]
+        return [str(one) for one in ("rules", name, self.target, "--state", self.folder / "state", *more, *arguments)]
+
+    def command(self, *arguments, prefix=(), **options):
+        """A process of its own, as a user starts it."""
         return subprocess.Popen(
-            [str(one) for one in command],
+            [*prefix, *COMMAND, *self.words(*arguments, **options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
-            env=env,
+            env={name: value for name, value in os.environ.items() if name not in NO_SERVER},
         )
 
-    def run(self, *arguments, **options):
-        with self.command(*arguments, **options) as process:
+    def run(self, *arguments, prefix=(), **options):
+        """Exit code, output, errors; in this process where no prefix asks for another."""
+        if not prefix:
+            where = options.pop("where", os.environ["PATH"])
+            done = CliRunner().invoke(cli.app, self.words(*arguments, **options), env={"PATH": where, **NO_SERVER})
+            if isinstance(done.exception, AnalysisError):
+                return 1, done.stdout, f"{done.stderr}tutordex-analysis: {done.exception}"
+            assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+            return done.exit_code, done.stdout, done.stderr
+        with self.command(*arguments, prefix=prefix, **options) as process:
             out, error = process.communicate(timeout=120)
         assert "Traceback" not in error, error
         return process.returncode, out, error
@@ -391,15 +402,3 @@ def test_mistakes_are_one_sentence(tmp_path):
     assert "is one file" in place.refused("diff")
     place.target.unlink()
     assert "there is no file or folder" in place.refused("push")
-
-
-def test_a_port_is_free_again():
-    """What `through` starts is gone, or later tests would see it."""
-    with through("http://127.0.0.1:1") as proxy:
-        port = int(proxy.url.rsplit(":", 1)[1])
-
-    def gone():
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) != 0
-
-    wait_until(gone, seconds=10)
