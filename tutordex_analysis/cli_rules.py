@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tutordex_analysis import cli_rules_push
+from tutordex_analysis import cli_backtest, cli_rules_push
 from tutordex_analysis.console import examples
 
 app = typer.Typer(no_args_is_help=True, help="Rule files: compare, push, take back, replay.")
@@ -26,3 +26,10 @@ app.command(epilog=examples("rules revert /srv/prometheus/rules", "rules revert 
     cli_rules_push.revert
 )
 app.command(epilog=examples("rules history", "rules history /srv/prometheus/rules --json"))(cli_rules_push.history)
+app.command(
+    epilog=examples(
+        "rules backtest observability/prometheus --old /srv/prometheus/alert_rules.yml --window 28d",
+        "rules backtest alerts.yml --url http://any-prometheus:9090 --incidents incidents.yaml --json",
+        "rules backtest alerts.yml --firings",
+    )
+)(cli_backtest.backtest)

@@ -1,8 +1,8 @@
-"""Expressions without recorded names: each is replaced by what the recording rule computes, so that the past can be asked.
+"""Expressions without recorded names, so that the past can be asked: each is replaced by what its rule computes.
 
 A recorded series is the value of its expression at that instant, under a new name and with the rule's labels. All of
 it can be said in PromQL: `label_replace` names and labels, `and on` and `unless on` pick by matchers, a subquery
-stands for a range. So nothing has to be refused but a name that is only known by a pattern, and a rule that needs itself.
+stands for a range. So only a name that is known by a pattern, and a rule that needs its own past, are refused.
 """
 
 from __future__ import annotations
