@@ -12,9 +12,9 @@ from tutordex_analysis.console import Json, progress, show_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tutordex_analysis.catalogue import Catalogue
     from tutordex_analysis.frame import TimeRange
     from tutordex_analysis.mask import Mask
+    from tutordex_analysis.question.backtest_rules import Concerns
     from tutordex_analysis.rule_groups import Group
     from tutordex_analysis.source.prometheus import PrometheusSource
 
@@ -47,7 +47,7 @@ def backtest(
     sets = {name: _groups(paths) for name, paths in (("old", old or []), ("new", files)) if paths}
     source = server_of(address, settings)
     span = settled(source, window, step=every, as_of=as_of)
-    catalogue, known = _incidents(incidents, source, span)
+    known, concerns = _incidents(incidents, source, span)
     replays = {}
     with progress("replaying") as show:
         for name, groups in sets.items():
@@ -56,7 +56,7 @@ def backtest(
                 show(done, total, f"{name} {alert}")
 
             replays[name] = replay(source, groups, span, on_alert=told)
-    result = backtest_rules.backtest(replays, known, catalogue=catalogue)
+    result = backtest_rules.backtest(replays, known, concerns=concerns)
     if as_json or firings:
         show_table(result.firings if firings else result.alerts.assign(delay=_minutes(result.alerts)), as_json=as_json)
     else:
@@ -92,14 +92,13 @@ def _groups(paths: list[Path]) -> list[Group]:
     return found
 
 
-def _incidents(
-    path: Path | None, source: PrometheusSource, span: TimeRange
-) -> tuple[Catalogue | None, tuple[Mask, ...]]:
-    """What is known to have happened in that time, and the catalogue that knows its signals.
+def _incidents(path: Path | None, source: PrometheusSource, span: TimeRange) -> tuple[tuple[Mask, ...], Concerns]:
+    """What is known to have happened in that time, and which alerts can tell of it.
 
     A mask that has expired still tells what happened; only forecasts learn from its time again.
     """
     from tutordex_analysis import catalogue_file, incidents_file
+    from tutordex_analysis.question.backtest_rules import by_signals
     from tutordex_analysis.settings import load
     from tutordex_analysis.source.connect import same_host
 
@@ -107,7 +106,7 @@ def _incidents(
     ours = settings.prometheus_url is None or same_host(source.uri, settings.prometheus_url)
     place = path or (incidents_file.path_of(settings) if ours else None)
     if place is None:
-        return None, ()
+        return (), lambda mask, metrics: True
     catalogue = catalogue_file.load(settings.catalogue)
     masks = incidents_file.read(place, catalogue)
-    return catalogue, tuple(one for one in masks if one.start < span.end and one.end > span.start)
+    return tuple(one for one in masks if one.start < span.end and one.end > span.start), by_signals(catalogue)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from tutordex_analysis.moment import Span, duration
 from tutordex_analysis.source.replay_rules import Replay
 
 ALL = "all alerts"
+Concerns: TypeAlias = Callable[[Mask, tuple[str, ...]], bool]
 _WEEK, _HOUR = pd.Timedelta("7D"), pd.Timedelta("1h")
 _SUFFIXES = ("_sum", "_count", "_bucket")
 _UTC = "datetime64[ms, UTC]"
@@ -48,27 +50,29 @@ def backtest(
     replays: Mapping[str, Replay],
     incidents: Iterable[Mask] = (),
     *,
-    catalogue: Catalogue | None = None,
+    concerns: Concerns = lambda mask, metrics: True,
     before: Span = "30m",
     grace: Span = "2h",
+    aftermath: Span = "2h",
     apart: Span = "30m",
 ) -> RuleBacktest:
     """Judges what was replayed.
 
-    An alert found an incident when it began to fire from `before` its start to `grace` after its end and, where the
-    incident names signals that the catalogue knows, when it reads a metric of them.
+    An alert found an incident when it began to fire from `before` its start to `grace` after its end, and concerns it.
 
     Args:
         replays: By name of the set of rules, such as old and new; all of one range.
         incidents: What is known to have happened.
-        catalogue: Says which metrics make up the signals that incidents name.
+        concerns: Whether an alert that reads these metrics can tell of an incident; see `by_signals`.
         before: How much earlier an alert may be.
         grace: How much later.
+        aftermath: How long after an incident no firing counts as false.
         apart: Firings of an alert within it count once.
     """
     range_ = next(iter(replays.values())).range
     known = [one for one in incidents if one.start < range_.end and one.end > range_.start]
-    judge = _Judge(range_, known, catalogue, duration(before), duration(grace), duration(apart))
+    spans = (duration(one) for one in (before, grace, aftermath, apart))
+    judge = _Judge(range_, known, concerns, *spans)
     alerts, firings, found, remarks = [], [], [], []
     for name, one in replays.items():
         fired = _firings(one)
@@ -90,6 +94,16 @@ def backtest(
     )
 
 
+def by_signals(catalogue: Catalogue) -> Concerns:
+    """An alert concerns an incident that names signals when it reads a metric of one of them; any other one too."""
+
+    def concerns(mask: Mask, metrics: tuple[str, ...]) -> bool:
+        wanted = {name for signal in mask.signals for name in _metrics_of(catalogue, signal)}
+        return not wanted or bool({plain(one) for one in metrics} & wanted)
+
+    return concerns
+
+
 def beside(result: RuleBacktest) -> pd.DataFrame:
     """One row an alert, the sets of rules side by side in the columns "old fired", "new fired" and so on."""
     table = result.alerts.assign(minutes=result.alerts["delay"].dt.total_seconds() / 60)
@@ -107,9 +121,10 @@ def beside(result: RuleBacktest) -> pd.DataFrame:
 class _Judge:
     range: TimeRange
     known: Sequence[Mask]
-    catalogue: Catalogue | None
+    concerns: Concerns
     before: pd.Timedelta
     grace: pd.Timedelta
+    aftermath: pd.Timedelta
     apart: pd.Timedelta
 
     def alerts(self, one: Replay, fired: pd.DataFrame) -> pd.DataFrame:
@@ -172,20 +187,14 @@ class _Judge:
             return None
         return pd.Timedelta(own.loc[inside, "start"].min() - mask.start)
 
-    def concerns(self, mask: Mask, metrics: tuple[str, ...]) -> bool:
-        if not mask.signals or self.catalogue is None:
-            return True
-        wanted = {name for signal in mask.signals for name in _metrics_of(self.catalogue, signal)}
-        return not wanted or bool({_plain(one) for one in metrics} & wanted)
-
     def excused(self, start: pd.Timestamp) -> bool:
-        return any(one.start - self.before <= start <= one.end + self.grace for one in self.known)
+        return any(one.start - self.before <= start <= one.end + self.aftermath for one in self.known)
 
     @property
     def weeks(self) -> float:
         """Of the range, without what lies in or around incidents."""
         first, last = self.range.start, self.range.end
-        around = [(max(one.start - self.before, first), min(one.end + self.grace, last)) for one in self.known]
+        around = [(max(one.start - self.before, first), min(one.end + self.aftermath, last)) for one in self.known]
         return float((last - first - sum((b - a for a, b in union(around)), pd.Timedelta(0))) / _WEEK)
 
 
@@ -238,10 +247,11 @@ def _metrics_of(catalogue: Catalogue, signal: str) -> set[str]:
     known = catalogue.signals.get(signal)
     if known is None:
         return set()
-    return {_plain(name) for part in known.parts for name in promql.metrics(part.at(duration("5m")))} - {"up"}
+    return {plain(name) for part in known.parts for name in promql.metrics(part.at(duration("5m")))} - {"up"}
 
 
-def _plain(metric: str) -> str:
+def plain(metric: str) -> str:
+    """A histogram's name without what its parts add to it."""
     return next((metric.removesuffix(end) for end in _SUFFIXES if metric.endswith(end)), metric)
 
 
