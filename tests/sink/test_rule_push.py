@@ -10,11 +10,10 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 from typer.testing import CliRunner
 
 from tests.rule_files import RECORDING, alerts
@@ -96,8 +95,7 @@ class Place:
 
     @property
     def loaded(self):
-        with urllib.request.urlopen(f"{self.url or self.server.url}/api/v1/rules", timeout=10) as answer:
-            groups = json.load(answer)["data"]["groups"]
+        groups = requests.get(f"{self.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
         return [rule["name"] for group in groups for rule in group["rules"]]
 
     def history(self):
@@ -291,12 +289,8 @@ def through(url, *, hide=None, holds=False):
             status, body = 404, b"404 page not found"
             if self.path != proxy.hide:
                 data = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
-                request = urllib.request.Request(proxy.behind + self.path, data=data, method=self.command)
-                try:
-                    with urllib.request.urlopen(request, timeout=60) as answer:
-                        status, body = answer.status, answer.read()
-                except urllib.error.HTTPError as error:
-                    status, body = error.code, error.read()
+                answer = requests.request(self.command, proxy.behind + self.path, data=data, timeout=60)
+                status, body = answer.status_code, answer.content
             with contextlib.suppress(OSError):
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))

@@ -161,3 +161,86 @@ def test_every_alert_fires_at_the_minutes_at_which_prometheus_itself_fires_it(so
     assert done.returncode == 0, done.stderr[:3000] + done.stdout[:3000]
     at[100].pop()
     assert promtool_agrees(tmp_path, at).returncode == 1  # and it would have told
+
+
+RAILS = """groups:
+  - name: rails
+    interval: 1m
+    rules:
+      - record: tutordex:limit:learned
+        expr: |
+          clamp(max by (job) (tutordex_threshold{alert="Learned"} == tutordex_threshold{alert="Learned"}), 2, 9)
+            and on () (time() - tutordex_generated_timestamp_seconds{family="threshold"} < 10800)
+      - alert: Learned
+        expr: jobs > on (job) group_left () tutordex:limit:learned or jobs > 6 unless on (job) tutordex:limit:learned
+      - alert: Human
+        expr: jobs > on () group_left () (tutordex_threshold{alert="Human"} or vector(7))
+"""
+
+
+def limits():
+    """Every 37 minutes another limit for jobs a and b; some beyond the rails, some none."""
+    ds = [START + pd.Timedelta(minutes=37 * i) for i in range(-2, 9)]
+    table = {
+        "a": [5, 3.3, np.nan, 4, 100, 7.25, 7.25, np.nan, 0, 6, 1e-7],
+        "b": [1, 8, 8, 5, 4, np.nan, 3, 2, 1, 0, -1],
+    }
+    rows = [(moment, value, job) for job, values in table.items() for moment, value in zip(ds, values, strict=True)]
+    return pd.DataFrame(rows, columns=["ds", "value", "job"]).sample(frac=1, random_state=1)
+
+
+def test_thresholds_move_within_their_rails_and_where_there_is_none_the_human_value_holds(source):
+    span = TimeRange(START, START + pd.Timedelta(minutes=N), "60s")
+    groups = rule_groups.parse(RAILS, "rails.yml")
+    found = replay(source, groups, span, thresholds={"Learned": limits()})
+    assert found.rules["problem"].tolist() == ["", ""]
+    ids, grid, values = frames.matrix(source.query("jobs", span))
+    held = {}
+    for job in ("a", "b"):
+        own = limits()[lambda rows, job=job: rows["job"] == job].sort_values("ds")
+        at = np.searchsorted(own["ds"].to_numpy("datetime64[ns]"), grid.to_numpy("datetime64[ns]"), side="right") - 1
+        held[job] = np.clip(own["value"].to_numpy()[at], 2, 9)
+    expected = set()
+    for name, row in zip(ids, values, strict=True):
+        job = next((one for one in held if f'job="{one}"' in name), None)
+        limit = np.where(np.isnan(held[job]), 6, held[job]) if job else np.full(len(grid), 6.0)
+        expected |= {(name.removeprefix("jobs"), moment) for moment in grid[row > limit]}
+    got = set()
+    own = found.active[found.active["rule"] == 0]
+    for labels, first, last in own[["labels", "first", "last"]].itertuples(index=False):
+        series = labels.replace('alertname="Learned",', "")
+        got |= {(series, moment) for moment in pd.date_range(first, last, freq="60s") if moment in grid}
+    assert got == expected
+    human = found.active[found.active["rule"] == 1]
+    plain = replay(source, rule_groups.parse(RAILS.replace('tutordex_threshold{alert="Human"} or ', ""), "r"), span)
+    assert len(human)
+    assert human["first"].tolist() == plain.active.loc[plain.active["rule"] == 1, "first"].tolist()
+
+
+def test_without_thresholds_the_rails_fall_back_by_themselves(source):
+    span = TimeRange(START, START + pd.Timedelta(minutes=N), "60s")
+    found = replay(source, rule_groups.parse(RAILS, "rails.yml"), span)
+    learned = "jobs > on (job) group_left () tutordex:limit:learned"
+    plain = RAILS.replace(f"{learned} or jobs > 6 unless on (job) tutordex:limit:learned", "jobs > 6")
+    assert plain != RAILS
+    expected = replay(source, rule_groups.parse(plain, "rails.yml"), span)
+    pd.testing.assert_frame_equal(found.active, expected.active)
+
+
+def test_a_rule_that_prometheus_cannot_evaluate_is_told_and_the_others_are_there(source):
+    text = """groups:
+  - name: g
+    rules:
+      - {alert: Many, expr: jobs > on () done_total}
+      - {alert: Same, expr: jobs > 3, labels: {job: x, mode: y}}
+      - {alert: Good, expr: jobs > 3}
+"""
+    span = TimeRange(START, START + pd.Timedelta(minutes=N), "60s")
+    seen = []
+    found = replay(source, rule_groups.parse(text, "g.yml"), span, on_alert=lambda *told: seen.append(told))
+    many, same, good = found.rules["problem"]
+    assert "many-to-many" in many
+    assert "same labels" in same
+    assert not good
+    assert {*found.active["rule"]} == {2}
+    assert sorted(done for done, _, _ in seen) == [1, 2, 3]

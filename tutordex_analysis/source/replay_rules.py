@@ -247,7 +247,7 @@ def _stepped(moments: frames.Floats, values: frames.Floats, window: TimeRange) -
     start, end = window.start.timestamp(), window.end.timestamp()
     edges = [*moments, np.inf]
     pieces: list[tuple[float, float, float]] = []
-    for a, b, value in zip(edges[:-1], edges[1:], values, strict=True):
+    for a, b, value in zip(edges[:-1], edges[1:], values.tolist(), strict=True):
         if np.isnan(value) or b <= start or a >= end or a == b:
             continue
         if pieces and pieces[-1][1] == a and pieces[-1][2] == value:
