@@ -12,6 +12,7 @@ import pandas as pd
 import promql_parser
 import yaml
 
+from tutordex_analysis import promql
 from tutordex_analysis.errors import CatalogueError
 
 Kind: TypeAlias = Literal["alert", "record"]
@@ -150,9 +151,18 @@ def seconds(text: str, where: str) -> float:
 def normal(expr: str) -> str:
     """The expression in one spelling, whatever its white space and quotes; as it is where it cannot be parsed."""
     try:
-        return str(promql_parser.parse(expr).prettify())
+        return str(promql_parser.parse(promql.double_quoted(expr)).prettify())
     except ValueError:
         return " ".join(expr.split())
+
+
+def can_be_parsed(expr: str) -> bool:
+    """Whether our parser, which speaks another version than a server may, knows all of it."""
+    try:
+        promql_parser.parse(promql.double_quoted(expr))
+    except ValueError:
+        return False
+    return True
 
 
 def compare(old: Iterable[Group], new: Iterable[Group]) -> pd.DataFrame:

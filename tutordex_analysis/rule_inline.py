@@ -107,7 +107,7 @@ class _Inliner:
     under: tuple[str, ...]
 
     def text(self, expr: str) -> str:
-        promql.check(expr)
+        expr = promql.check(promql.double_quoted(expr))
         return str(pp.transform(pp.parse(expr), self._before, self._after).prettify())
 
     def _before(self, node: pp.Expr) -> pp.Expr | None:

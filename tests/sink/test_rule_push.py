@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+import yaml
 from typer.testing import CliRunner
 
 from tests.rule_files import RECORDING, alerts
@@ -166,8 +167,8 @@ def test_what_was_edited_by_hand_is_not_written_over_and_can_be_taken_back(place
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (alerts("New").replace(" > 5", " > > 5"), "not PromQL"),
-        (alerts("New").replace("jobs{", 'label_replace("x"){'), "is not PromQL"),
+        (alerts("New").replace(" > 5", " > > 5"), "could not parse expression"),
+        (alerts("New").replace("jobs{", 'label_replace("x"){'), "could not parse expression"),
         ("groups:\n- rules: []\n", "group 1 has no name"),
         (alerts("New").replace("$value", "$valu"), "promtool refuses the rules"),
         (alerts("New") + "      - alert: B\n        expr: up\n        labels: {1a: b}\n", "promtool refuses the rules"),
@@ -396,3 +397,63 @@ def test_mistakes_are_one_sentence(tmp_path):
     assert "is one file" in place.refused("diff")
     place.target.unlink()
     assert "there is no file or folder" in place.refused("push")
+
+
+def test_a_group_that_a_server_still_has_is_noticed(place, tmp_path):
+    """It loads a copy of the same name elsewhere; the new file only takes rules away."""
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere" / place.target.name
+    shutil.copy(place.target, other)
+    config = tmp_path / "prometheus" / "prometheus.yml"
+    config.write_text(config.read_text().replace(str(place.target), str(other)))
+    place.new.write_text("groups: []\n")
+    assert "still has the group 'alerts', which is gone" in place.refused("push", "--yes")
+    assert place.target.read_text() == alerts("Old")
+
+
+def test_what_only_the_servers_version_knows_is_promtools_word(place):
+    """Our parser speaks another version; the server's spelling is then not compared."""
+    text = alerts("New").replace("sum   by(job) (jobs", "holt_winters(jobs[5m], 0.1, 0.1) or (jobs")
+    place.new.write_text(text)
+    place.done("push", "--yes")
+    assert place.loaded == ["New"]
+
+
+NASTY = [
+    'say "hi"',
+    "two\nlines",
+    "{{ $value }} and {{ $labels.job }}",
+    '{{ "{{" }}',
+    "a: b # c",
+    "- x",
+    "yes",
+    "1.0",
+    "~",
+    "null",
+    "*anchor &x !tag",
+    "back\\slash",
+    "`tick` 'single'",
+    "%d {} []",
+    "世界 🎓 é",
+    " leads and trails ",
+    'x{y=~"z"} > 1 or vector(1)',
+]
+
+
+def test_texts_in_any_notation_come_through_as_they_are(place):
+    rules = [
+        {
+            "alert": f"A{i}",
+            "expr": f"jobs{{said={json.dumps(text, ensure_ascii=False)}}} > 0",
+            "labels": {"l": text},
+            "annotations": {"a": text},
+        }
+        for i, text in enumerate(NASTY)
+    ]
+    rules.append({"alert": "Tick", "expr": "jobs{path=~`/a\\d+`} > 0"})
+    place.new.write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": rules}]}, allow_unicode=True))
+    place.done("push", "--yes")
+    groups = requests.get(f"{place.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+    held = [(one["labels"].get("l"), one["annotations"].get("a")) for one in groups[0]["rules"][:-1]]
+    assert held == [(text, text) for text in NASTY]
+    assert [one["what"] for one in json.loads(place.done("diff", "--json"))] == []

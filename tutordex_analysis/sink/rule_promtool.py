@@ -25,14 +25,14 @@ def checked(contents: Contents, *, tests: Path | None, where: str | None = None)
     Raises:
         RulesRefused: A file cannot be used, or a test fails; promtool's own words are in the sentence.
     """
+    promtool = shutil.which("promtool", path=where)
     for name, data in contents.items():
         try:
             for group in rule_groups.parse(data, name):
-                for rule in group.rules:
-                    promql.check(rule.expr)
+                for rule in group.rules if promtool is None else ():
+                    promql.check(promql.double_quoted(rule.expr))
         except CatalogueError as error:
-            raise RulesRefused(f"the rules cannot be used: {error}") from error
-    promtool = shutil.which("promtool", path=where)
+            raise RulesRefused(f"the rules cannot be used: {error}; nothing was pushed") from error
     if promtool is None:
         return ("promtool is not on PATH: only parsed, and no rule test was run",)
     with tempfile.TemporaryDirectory(prefix="tutordex-rules-") as folder:

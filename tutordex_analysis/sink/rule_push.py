@@ -121,7 +121,7 @@ def carry_out(store: Store, plan: Plan, server: RuleServer, *, adopt: bool = Fal
         store.target.write(plan.after, store.names)
         server.reload()
         loaded = True
-        server.verify(_groups(plan.after))
+        server.verify(_groups(plan.after), gone=_groups(plan.before, strict=False))
     except BaseException as error:
         _roll_back(store, journal, server, error, loaded=loaded)
         raise

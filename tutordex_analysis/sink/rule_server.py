@@ -59,25 +59,33 @@ class RuleServer:
                 raise RulesRefused(_no_lifecycle(self.url)) from refused
             raise RulesRefused(f"{self.url} refused the new files: {refused.said or refused}") from refused
 
-    def verify(self, groups: Iterable[Group]) -> None:
-        """Waits until it has exactly these groups, each of its rules healthy.
+    def verify(self, groups: Iterable[Group], *, gone: Iterable[Group] = ()) -> None:
+        """Waits until it has these groups as they are, each of their rules healthy, and no more those that are gone.
+
+        Args:
+            groups: What the target holds.
+            gone: What it held before.
 
         Raises:
             RulesRefused: After some seconds it still has not; the sentence names the first rule.
             SourceError: It does not answer.
         """
         wanted, deadline = tuple(groups), time.monotonic() + self.patience
-        while (fault := self._fault(wanted)) and time.monotonic() < deadline:
+        names = {one.name for one in wanted}
+        left = {(one.file, one.name) for one in gone if one.rules and one.name not in names}
+        while (fault := self._fault(wanted, left)) and time.monotonic() < deadline:
             time.sleep(min(0.2, self.patience / 5))
         if fault:
             raise RulesRefused(f"{self.url} {fault}")
 
-    def _fault(self, wanted: tuple[Group, ...]) -> str:
+    def _fault(self, wanted: tuple[Group, ...], left: set[tuple[str, str]]) -> str:
         if not self._reload_successful():
             return "says that its last reload was not successful (prometheus_config_last_reload_successful is 0)"
         held: dict[str, list[list[dict[str, Any]]]] = {}
         for one in self._rules():
             held.setdefault(str(one.get("name")), []).append(list(one.get("rules") or []))
+            if (str(one.get("file", "")).rsplit("/", 1)[-1], str(one.get("name"))) in left:
+                return f"still has the group {one.get('name')!r}, which is gone: it answers with other, old rules"
         for group in wanted:
             if group.rules and (fault := _group_fault(group, held.get(group.name, []))):
                 return fault
@@ -133,9 +141,10 @@ def _difference(group: Group, held: list[dict[str, Any]]) -> str:
 def _differs(rule: FileRule, told: dict[str, Any]) -> str:
     pairs: dict[str, tuple[object, object]] = {
         "name": (rule.name, told.get("name")),
-        "expr": (rule_groups.normal(rule.expr), rule_groups.normal(str(told.get("query")))),
         "labels": (_some(rule.labels), _some(told.get("labels"))),
     }
+    if rule_groups.can_be_parsed(rule.expr):  # else the server's spelling cannot be compared with ours
+        pairs["expr"] = rule_groups.normal(rule.expr), rule_groups.normal(str(told.get("query")))
     if rule.kind == "alert":
         pairs["for"] = (rule.hold_seconds, told.get("duration"))
         pairs["annotations"] = (_some(rule.annotations), _some(told.get("annotations")))
