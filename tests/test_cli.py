@@ -27,6 +27,11 @@ COMMANDS = (
     "catalogue list",
     "catalogue add",
     "catalogue schema",
+    "rules diff",
+    "rules push",
+    "rules revert",
+    "rules history",
+    "rules backtest",
 )
 
 

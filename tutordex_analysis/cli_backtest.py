@@ -67,7 +67,7 @@ def backtest(
     problems = result.alerts[result.alerts["problem"] != ""]
     for name, alert, problem in zip(problems["rules"], problems["alert"], problems["problem"], strict=True):
         typer.echo(f"{name} {alert}: {problem}", err=True)
-    for remark in (str(result.range), *result.remarks):
+    for remark in (str(result.range), *result.findings["sentence"], *result.remarks):
         typer.echo(remark, err=True)
 
 

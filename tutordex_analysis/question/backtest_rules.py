@@ -12,8 +12,10 @@ from tutordex_analysis import promql
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.frame import TimeRange, records
 from tutordex_analysis.mask import Mask, Window, union
+from tutordex_analysis.measure import number_text
 from tutordex_analysis.model.alert_state import firing
 from tutordex_analysis.moment import Span, duration
+from tutordex_analysis.question import finding
 from tutordex_analysis.source.replay_rules import Replay
 
 ALL = "all alerts"
@@ -44,6 +46,12 @@ class RuleBacktest:
     firings: pd.DataFrame
     incidents: pd.DataFrame
     remarks: tuple[str, ...]
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """One sentence for each set of rules: incidents found, false alarms a week."""
+        every = self.alerts[self.alerts["alert"] == ALL]
+        return finding.table(_finding(row) for row in records(every) if row["known"])
 
 
 def backtest(
@@ -199,6 +207,23 @@ class _Judge:
 
 
 _ROW = ("fired", "found", "known", "delay", "false", "false_a_week", "hours")
+
+
+def _finding(row: Mapping[str, object]) -> finding.Finding:
+    found, known, false = (float(str(row[name])) for name in ("found", "known", "false_a_week"))
+    sentence = (
+        f"The {row['rules']} rules would have found {found:.0f} of {known:.0f} known incidents with "
+        f"{number_text(false)} false alarms a week."
+    )
+    return finding.Finding(
+        question="alert_rules",
+        signal="",
+        where=str(row["rules"]),
+        kind="did_it_work",
+        sentence=sentence,
+        effect=found / known,
+        unit="ratio",
+    )
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """When the expressions of alert rules were true in the past, asked of a Prometheus: nothing is written there.
 
 Recorded names are replaced by what they compute (`rule_inline`), so rules that were never loaded can be asked. A
-threshold that moves goes into the query as numbers that change with the time, one query a day.
+threshold that moves goes into the query as a number, one query for each stretch in which none changes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis import frame as frames
@@ -30,7 +31,7 @@ OnAlert: TypeAlias = Callable[[int, int, str], None]
 THRESHOLD = "tutordex_threshold"
 FRESH = "tutordex_generated_timestamp_seconds"  # a given threshold is always fresh
 EVERY = "60s"
-_WINDOW, _DAY = pd.Timedelta("7D"), pd.Timedelta("1D")  # of one query: under 11,000 points; of one with thresholds
+_WINDOW = pd.Timedelta("7D")  # of one query: under 11,000 points
 _AT_ONCE = 3  # alerts that are asked for in parallel
 _LABEL = re.compile(r"\{\{-?\s*\$labels\.(\w+)\s*-?\}\}")
 _COLUMNS = ("rule", "alert", "group", "file", "severity", "hold", "keep", "metrics", "problem")
@@ -137,25 +138,37 @@ def _active(
     step = time_range.step
     before = pd.Timedelta(seconds=rule.hold_seconds + rule.keep_seconds)
     whole = TimeRange(time_range.start - before - step, time_range.end, step)
-    moves = bool(thresholds) and THRESHOLD in promql.metrics(inlined(rule.expr, known))
+    own = [step for one in thresholds if _names(rule, known, one) for step in _steps(one, thresholds[one])]
     parts = []
-    for window in _windows(whole, _DAY if moves else _WINDOW):
-        given = _given(thresholds, window) if moves else _as_it_is
-        expr = inlined(rule.expr, known, given=given)
-        # a sample that is NaN is one: compared with 0 it is 1 or 0, and never NaN as a gap is
-        there = f"({f'vector({expr})' if is_scalar(expr) else expr}) == bool 0"
-        frame = source.query(there, window)
-        parts.append(_runs(frame, rule))
+    places: dict[str, tuple[Matcher, ...]] = {}
+    inner = inlined(rule.expr, known, given=_given(own, places))
+    # a sample that is NaN is one: compared with 0 it is 1 or 0, and never NaN as a gap is
+    there = f"({f'vector({inner})' if is_scalar(inner) else inner}) == bool 0"
+    for window in _windows(whole, [moment for one in own for moment in one.changes]):
+        parts.append(_runs(source.query(_filled(there, places, own, window.start), window), rule))
     return _joined(pd.concat(parts, ignore_index=True), step)
 
 
-def _windows(whole: TimeRange, length: pd.Timedelta) -> list[TimeRange]:
-    """Disjoint pieces of a range, cut at multiples of their length."""
-    edges, edge = [whole.start], floor(whole.start, length) + length
-    while edge < whole.end:
-        edges.append(floor(edge, whole.step))
-        edge += length
-    return [TimeRange(a, b, whole.step) for a, b in zip(edges, [*edges[1:], whole.end], strict=True) if a < b]
+def _names(rule: FileRule, known: Recordings, alert: str) -> bool:
+    """Whether the expression of a rule selects the threshold of an alert, also through recording rules."""
+    hits: list[bool] = []
+
+    def given(name: str, matchers: Sequence[Matcher]) -> str | None:
+        if name == THRESHOLD:
+            hits.append(_fits(matchers, {"alert": alert}, only="alert"))
+        return None
+
+    inlined(rule.expr, known, given=given)
+    return any(hits)
+
+
+def _windows(whole: TimeRange, cuts: Iterable[pd.Timestamp]) -> list[TimeRange]:
+    """Disjoint pieces of a range: none longer than a query may be, and each begins anew where something changes."""
+    step = whole.step
+    weeks = pd.date_range(floor(whole.start, _WINDOW), whole.end, freq=_WINDOW)
+    inside = {floor(one - pd.Timedelta("1ms"), step) + step for one in [*weeks, *cuts]}  # the first instant not before
+    edges = [whole.start, *sorted(one for one in inside if whole.start < one < whole.end), whole.end]
+    return [TimeRange(a, b, step) for a, b in pairwise(edges)]
 
 
 def _runs(frame: pd.DataFrame, rule: FileRule) -> pd.DataFrame:
@@ -202,63 +215,62 @@ def _joined(runs: pd.DataFrame, step: pd.Timedelta) -> pd.DataFrame:
     return each.agg(labels=("labels", "first"), first=("first", "min"), last=("last", "max")).reset_index(drop=True)
 
 
-def _as_it_is(name: str, matchers: Sequence[Matcher]) -> str | None:
-    return None
+@dataclass(frozen=True)
+class _Steps:
+    """The threshold of one label set: each value holds from its moment to the next one; NaN is none."""
+
+    labels: Mapping[str, str]
+    moments: npt.NDArray[np.int64]
+    values: frames.Floats
+
+    def at(self, moment: pd.Timestamp) -> float:
+        place = int(np.searchsorted(self.moments, moment.as_unit("ns").value, side="right")) - 1
+        return float(self.values[place]) if place >= 0 else float("nan")
+
+    @property
+    def changes(self) -> Iterable[pd.Timestamp]:
+        before = np.concatenate([[np.nan], self.values[:-1]])
+        new = (self.values != before) & ~(np.isnan(self.values) & np.isnan(before))
+        return pd.DatetimeIndex(self.moments[new], tz="UTC")
 
 
-def _given(thresholds: Thresholds, window: TimeRange) -> Given:
-    """What stands for thresholds, and for the moment at which they were made, in one window."""
+def _steps(alert: str, table: pd.DataFrame) -> list[_Steps]:
+    names = [str(name) for name in table.columns if name not in ("ds", "value")]
+    if np.isinf(table["value"].to_numpy(dtype=float)).any():
+        raise CatalogueError(f"a threshold of {alert} is not finite")
+    found = []
+    for key, rows in table.groupby(names, observed=True, sort=True) if names else [((), table)]:
+        ordered = rows.sort_values("ds", kind="stable")
+        labels = dict(zip(names, map(str, key if isinstance(key, tuple) else (key,)), strict=True))
+        moments = pd.DatetimeIndex(ordered["ds"]).as_unit("ns").asi8
+        found.append(_Steps({**labels, "alert": alert}, moments, ordered["value"].to_numpy(dtype=float)))
+    return found
+
+
+def _given(steps: Sequence[_Steps], places: dict[str, tuple[Matcher, ...]]) -> Given:
+    """A name of its own for every selector of a threshold, noted in `places`; and the moment they were made is now."""
+    alerts = {one.labels["alert"] for one in steps}
 
     def given(name: str, matchers: Sequence[Matcher]) -> str | None:
-        if name == FRESH:
+        if steps and name == FRESH:
             return labelled("vector(time())", {one.label: one.value for one in matchers if one.equal and not one.regex})
-        if name != THRESHOLD:
-            return None
-        asked = [alert for alert in thresholds if all(one.fits(alert) for one in matchers if one.label == "alert")]
-        if not asked:
+        if name != THRESHOLD or not any(_fits(matchers, {"alert": alert}, only="alert") for alert in alerts):
             return None  # of another alert: the server's own
-        rows = [row for alert in asked for row in _vectors(alert, thresholds[alert], window, matchers)]
-        return " or ".join(rows) or NOTHING
+        place = f"tutordex_given_{len(places):04}"
+        places[place] = tuple(matchers)
+        return place
 
     return given
 
 
-def _vectors(alert: str, table: pd.DataFrame, window: TimeRange, matchers: Iterable[Matcher]) -> list[str]:
-    """One vector a label set that the matchers let through, as numbers that change with the time."""
-    names = [str(name) for name in table.columns if name not in ("ds", "value")]
-    groups = table.groupby(names, observed=True, sort=True) if names else [((), table)]
-    found = []
-    for key, rows in groups:
-        labels = {**dict(zip(names, map(str, key if isinstance(key, tuple) else (key,)), strict=True)), "alert": alert}
-        if not all(one.fits(labels.get(one.label, "")) for one in matchers):
-            continue
-        ordered = rows.sort_values("ds")
-        moments = pd.DatetimeIndex(ordered["ds"]).as_unit("ns").asi8 / 1e9
-        values = ordered["value"].to_numpy(dtype=float)
-        if np.isinf(values).any():
-            raise CatalogueError(f"a threshold of {alert} is not finite")
-        if vector := _stepped(moments, values, window):
-            found.append(labelled(vector, labels))
-    return found
+def _filled(expr: str, places: Mapping[str, tuple[Matcher, ...]], steps: Sequence[_Steps], at: pd.Timestamp) -> str:
+    """The expression with the thresholds of a moment in their places."""
+    for place, matchers in places.items():
+        known = [(one.labels, one.at(at)) for one in steps if _fits(matchers, one.labels)]
+        rows = [labelled(f"vector({value!r})", labels) for labels, value in known if not np.isnan(value)]
+        expr = expr.replace(place, f"({' or '.join(rows) or NOTHING})")
+    return expr
 
 
-def _stepped(moments: frames.Floats, values: frames.Floats, window: TimeRange) -> str:
-    """A vector that has each value from its moment to the next one; "" where there is none in the window."""
-    start, end = window.start.timestamp(), window.end.timestamp()
-    edges = [*moments, np.inf]
-    pieces: list[tuple[float, float, float]] = []
-    for a, b, value in zip(edges[:-1], edges[1:], values.tolist(), strict=True):
-        if np.isnan(value) or b <= start or a >= end or a == b:
-            continue
-        if pieces and pieces[-1][1] == a and pieces[-1][2] == value:
-            pieces[-1] = (pieces[-1][0], b, value)
-        else:
-            pieces.append((a, b, value))
-    if not pieces:
-        return ""
-    inside = [f"(time() >= bool {a:.3f}) * (time() < bool {min(b, end + 1):.3f})" for a, b, _ in pieces]
-    if len(pieces) == 1 and pieces[0][0] <= start and pieces[0][1] >= end:
-        return f"vector({pieces[0][2]!r})"
-    total = " + ".join(f"({value!r}) * {where}" for where, (_, _, value) in zip(inside, pieces, strict=True))
-    covered = pieces[0][0] <= start and pieces[-1][1] >= end and all(one[1] == two[0] for one, two in pairwise(pieces))
-    return f"vector({total})" if covered else f"(vector({total}) and on () (vector({' + '.join(inside)}) == 1))"
+def _fits(matchers: Iterable[Matcher], labels: Mapping[str, str], *, only: str = "") -> bool:
+    return all(one.fits(labels.get(one.label, "")) for one in matchers if not only or one.label == only)
