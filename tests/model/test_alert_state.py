@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tutordex_analysis.model.alert_state import firing
@@ -44,7 +44,14 @@ def runs(there, labels="{}"):
     return pd.DataFrame(rows, columns=["labels", "first", "last"])
 
 
-@given(st.lists(st.booleans(), max_size=40), st.sampled_from([0, 30, 60, 90, 180]), st.sampled_from([0, 45, 60, 200]))
+THERE = st.lists(st.integers(1, 6), max_size=10).map(
+    lambda each: [i % 2 == 0 for i, n in enumerate(each) for _ in range(n)]
+)
+
+
+@given(THERE, st.sampled_from([0, 30, 60, 90, 180]), st.sampled_from([0, 45, 60, 200]))
+@example([True] * 4 + [False] + [True] * 2, 180, 60)  # back at the first evaluation at which it would have ended
+@example([True] * 4 + [False] * 2 + [True] * 2, 180, 60)  # and one later
 def test_as_prometheus_does(there, hold, keep):
     table = firing(runs(there), step=STEP, hold=pd.Timedelta(seconds=hold), keep=pd.Timedelta(seconds=keep))
     got = [

@@ -120,8 +120,11 @@ def test_a_file_keeps_its_inode_and_the_server_has_the_new_rules(place):
     assert place.target.read_bytes() == place.new.read_bytes()
     assert place.target.stat().st_ino == inode
     assert place.loaded == ["Old", "New"]
+    place.done("revert", "--yes")  # a shorter file leaves nothing of a longer one behind it
+    assert place.target.read_text() == alerts("Old")
+    place.done("push", "--yes")
     assert "holds exactly these rules; nothing was changed" in place.done("push", "--yes")
-    newest, oldest = place.history()
+    newest, *_, oldest = place.history()
     assert (newest["result"], newest["added"], newest["changed"]) == ("in force", ["New"], ["Old"])
     assert (oldest["action"], oldest["version"]) == ("found", 0)
     assert not {"user", "who", "host"} & {*newest}
