@@ -104,11 +104,11 @@ def together(alerts: pd.DataFrame) -> pd.DataFrame:
 def shows(incident: Incident, catalogue: Catalogue) -> set[str]:
     """Names of the signals that show an incident."""
     wanted = set(incident.affected)
-    found = {name for name, signal in catalogue.signals.items() if wanted & _metrics(signal)}
+    found = {name for name, signal in catalogue.signals.items() if wanted & metrics(signal)}
     return found | set(MORE.get(incident.kind, ()))
 
 
-def _metrics(signal: Signal) -> set[str]:
+def metrics(signal: Signal) -> set[str]:
     """Metric names that a signal is made of, histograms without suffix; the guard `up` is none of them."""
     guard = promql.metrics(str(signal.up)) if signal.up else frozenset()
     names = {name for part in signal.parts for name in promql.metrics(part.at(duration("5m")))} - set(guard)

@@ -20,13 +20,17 @@ LEVELS = (
     {"errors"},
     {"moment", "disk"},
     {"frame", "promql", "promql_labels", "measure", "civil", "spec", "yaml_file"},
-    {"limit", "mask", "watch", "change", "inventory", "rule"},
+    {"limit", "mask", "watch", "change", "inventory", "rule", "rule_groups", "rule_inline"},
     {"catalogue", "rulebook", "catalogue_file", "settings", "incidents_file", "verdicts_file", "issued"},
     {"source", "model"},
     {"question", "sink"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
-    {"cli_anomalies", "cli_catalogue", "cli_ledger", "cli_rules", "cli_world"},
+    {
+        *("cli_anomalies", "cli_catalogue", "cli_ledger", "cli_world"),
+        *("cli_rules_build", "cli_rules_push", "cli_backtest"),
+    },
+    {"cli_rules"},
     {"cli"},
     {"__main__"},
 )
@@ -42,6 +46,7 @@ NEIGHBOURS = {
     ("verdicts_file", "catalogue"),
     ("verdicts_file", "settings"),
     ("weekly", "notebook"),
+    ("rule_inline", "rule_groups"),
 }
 
 # What reaches the network, another program or a kernel → who may import it.

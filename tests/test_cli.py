@@ -29,6 +29,11 @@ COMMANDS = (
     "catalogue schema",
     "rules build",
     "rules check",
+    "rules diff",
+    "rules push",
+    "rules revert",
+    "rules history",
+    "rules backtest",
 )
 
 

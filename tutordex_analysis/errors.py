@@ -48,3 +48,7 @@ class NotWritten(AnalysisError):
 
 class Locked(AnalysisError):
     """Another process is writing there; the message has its pid."""
+
+
+class RulesRefused(AnalysisError):
+    """Rules may not be pushed, or did not get in force; the sentence says which rules are in force now."""

@@ -9,6 +9,8 @@ import promql_parser
 
 from tutordex_analysis.errors import CatalogueError
 
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`|#[^\n]*")
+
 
 def check(query: str) -> str:
     """The query itself, when it parses.
@@ -40,6 +42,24 @@ def metrics(query: str) -> set[str]:
 
     promql_parser.walk(promql_parser.parse(query), visit)
     return found
+
+
+def double_quoted(query: str) -> str:
+    r"""The query with its text in backticks between double quotes instead, which the parser reads rightly.
+
+    Example:
+        >>> print(double_quoted(r'x{path=~`/a\d`}'))
+        x{path=~"/a\\d"}
+    """
+
+    def quoted(found: re.Match[str]) -> str:
+        text = found[0]
+        if not text.startswith("`"):
+            return text
+        inner = text[1:-1].replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{inner}"'
+
+    return _QUOTED.sub(quoted, query)
 
 
 def is_selector(query: str) -> bool:

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     verify_tls: bool = Field(True, description="false: the server's certificate is not verified")
     archive: Path = Field(Path("data/archive"), description="Folder of the archive")
     ledger: Path = Field(Path("data/ledger"), description="Folder of the ledgers: what was forecast, and its scores")
+    rules: Path = Field(Path("data/rules"), description="Folder of what was pushed: copies and history of each target")
     catalogue: Path | None = Field(None, description="Folder of your own signals")
     reports: Path = Field(Path("reports"), description="Folder of the pages")
     incidents: Path | None = Field(

@@ -15,6 +15,19 @@ _HTML = re.compile(rb"^\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
 _TOO_MUCH = re.compile(r"too many|limit|exceed|maximum|timed out|timeout", re.IGNORECASE)
 
 
+class Refused(SourceError):
+    """The server answered with a status that is not 200, and asking again is of no use.
+
+    Attributes:
+        status: The HTTP status.
+        said: The server's own words; "" where it sent none.
+    """
+
+    def __init__(self, sentence: str, *, status: int, said: str = "") -> None:
+        super().__init__(sentence)
+        self.status, self.said = status, said
+
+
 class TooHeavy(SourceError):
     """The server could not compute that much at once; a shorter range may pass."""
 
@@ -107,7 +120,8 @@ def refusal(
         413: f"{asked} says that the query is too long (413); shorten it, or raise the proxy's limit",
         422: f"{asked} could not compute the query: {message}",
     }
-    return SourceError(sentences.get(status) or f"{asked} failed ({status}): {message}; its log says more")
+    sentence = sentences.get(status) or f"{asked} failed ({status}): {message}; its log says more"
+    return Refused(sentence, status=status, said=said)
 
 
 def _busy(status: int, headers: Mapping[str, str], message: str, asked: str) -> TryAgain:

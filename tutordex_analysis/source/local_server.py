@@ -43,6 +43,7 @@ class LocalPrometheus:
         config: prometheus.yml; by default nothing is scraped.
         port: On 127.0.0.1; 0 takes a free one.
         flags: More flags for Prometheus.
+        lifecycle: Whether it can be told to reload.
 
     Raises:
         SourceError: A program is missing, an import loses samples, or the server does not become ready.
@@ -56,6 +57,7 @@ class LocalPrometheus:
         config: str = _NO_SCRAPES,
         port: int = 0,
         flags: Iterable[str] = (),
+        lifecycle: bool = True,
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -63,7 +65,7 @@ class LocalPrometheus:
         self.port = port
         self._openmetrics = tuple(openmetrics)
         self._config = config
-        self._flags = tuple(flags)
+        self._flags = (*(["--web.enable-lifecycle"] if lifecycle else []), *flags)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LocalPrometheus:
@@ -131,7 +133,6 @@ class LocalPrometheus:
             "--storage.tsdb.retention.time=10y",  # imported blocks are old, and would be deleted at once
             "--storage.tsdb.max-block-duration=2h",  # and they need no compaction
             f"--web.listen-address=127.0.0.1:{self.port}",
-            "--web.enable-lifecycle",
             *self._flags,
         ]
         with self.log.open("wb") as log:

@@ -1,0 +1,151 @@
+"""`python -m bench.rules`: alert rules on simulated worlds in a real Prometheus, the stack's old ones beside ours.
+
+Nine weeks a world as in `bench.anomaly`; judged are the five after the calm ones. A world is loaded once, which takes
+a minute or three, and found again in the folder afterwards (36 MB each).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from bench import _verdict
+from bench import _world_incidents as worlds
+from bench._line import Line, told
+from tutordex_analysis import catalogue_file, rule_groups
+from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.mask import Mask
+from tutordex_analysis.question import backtest_rules
+from tutordex_analysis.question.backtest_rules import ALL, RuleBacktest
+from tutordex_analysis.rule_groups import Group
+from tutordex_analysis.source.local_server import LocalPrometheus, load_world
+from tutordex_analysis.source.prometheus import PrometheusSource
+from tutordex_analysis.source.replay_rules import replay
+from tutordex_analysis.source.simulator import Incident, Truth, World, read_truth
+
+OLD, NEW = Path(__file__).parent / "rules_old.yml", Path("observability/prometheus")
+_EXPIRES = pd.Timestamp("2100-01-01", tz="UTC")
+# Metrics that show a kind beside those of its truth and of the signals that `_verdict` adds.
+_MORE = {"database_refuses": {"probe_success", "container_start_time_seconds", "process_start_time_seconds"}}
+_SECONDS = 60.0  # a world may take, once it is loaded
+
+
+def main() -> int:
+    """Measures and prints; exit code 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.rules", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2, help="worlds; the full table has 20")
+    parser.add_argument("--new", type=Path, nargs="*", default=[NEW], help="rule files, or folders of them")
+    parser.add_argument("--old", type=Path, nargs="*", default=[OLD], help="the same, to compare with")
+    parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="keeps the worlds for the next time")
+    options = parser.parse_args()
+    if options.seeds < 1:
+        parser.error(f"--seeds is a count, got {options.seeds}")
+    for program in ("prometheus", "promtool"):
+        if shutil.which(program) is None:
+            raise SystemExit(f"{program} is not on PATH; on Debian: apt-get install prometheus")
+    sets = {name: found for name, paths in (("old", options.old), ("new", options.new)) if (found := _groups(paths))}
+    if "new" not in sets:
+        print(f"no rule files at {', '.join(map(str, options.new))}; make them with `tutordex-analysis rules build`")
+    results, longest = [], 0.0
+    for seed in range(options.seeds):
+        one = worlds.world(seed)
+        server, truth = _served(one, options.folder / f"rules-{seed:02}")
+        began = time.monotonic()
+        with server:
+            results.append(_judged(PrometheusSource(server.url), one, truth, sets))
+        longest = max(longest, time.monotonic() - began)
+        print(f"world {seed} took {time.monotonic() - began:.0f} s", flush=True)
+    shares = _told(results, truth_kinds=sorted(worlds.INCIDENTS))
+    lines = [Line(case="rules", what="seconds a loaded world, the longest", value=longest, target=_SECONDS)]
+    if "new" in shares:
+        share, false = shares["new"]
+        lines.append(Line(case="rules", what="new: incidents found", value=share, target=0.9, at_most=False))
+        lines.append(Line(case="rules", what="new: false alarms a week", value=false, target=2))
+    return told(lines)
+
+
+def _served(one: World, home: Path) -> tuple[LocalPrometheus, Truth]:
+    """A server that is not started yet and holds a world; it is loaded once, then found again."""
+    mark = home / "complete"
+    server = LocalPrometheus(home)
+    if not (mark.exists() and mark.read_text(encoding="utf-8") == repr(one)):
+        shutil.rmtree(home, ignore_errors=True)
+        began = time.monotonic()
+        load_world(server, one)
+        mark.write_text(repr(one), encoding="utf-8")
+        print(f"loaded {home} in {time.monotonic() - began:.0f} s", flush=True)
+    return server, read_truth(home / "truth.json")
+
+
+def _judged(source: PrometheusSource, one: World, truth: Truth, sets: Mapping[str, tuple[Group, ...]]) -> RuleBacktest:
+    """One world, each set of rules from the end of the calm weeks on."""
+    span = TimeRange(one.range.start + worlds.WARM_UP, one.range.end, "60s")
+    replays = {name: replay(source, groups, span, every_seconds=30) for name, groups in sets.items()}
+    catalogue = catalogue_file.load()
+    shown = {incident.start: _metrics(incident, catalogue) for incident in truth.incidents}
+
+    def concerns(mask: Mask, metrics: tuple[str, ...]) -> bool:
+        read = {backtest_rules.plain(name) for name in metrics}
+        return bool((read - {"up"} or read) & shown[mask.start])  # `up` beside others is a guard
+
+    masks = [
+        Mask(start=each.start, end=each.end, reason=each.kind, origin="incident", expires=_EXPIRES)
+        for each in truth.incidents
+        if each.is_incident
+    ]
+    judge = partial(backtest_rules.backtest, before="1ms", grace=_verdict.GRACE, aftermath=_verdict.AFTERMATH)
+    return judge(replays, masks, concerns=concerns, apart=_verdict.TOGETHER)
+
+
+def _metrics(incident: Incident, catalogue: Catalogue) -> set[str]:
+    """What shows an incident: its own metrics, and those of the signals by which a detector may find it."""
+    signals = [catalogue.signal(name) for name in _verdict.shows(incident, catalogue)]
+    found = {backtest_rules.plain(name) for name in incident.affected} | _MORE.get(incident.kind, set())
+    return found.union(*(_verdict.metrics(signal) for signal in signals))
+
+
+def _told(results: Iterable[RuleBacktest], *, truth_kinds: list[str]) -> dict[str, tuple[float, float]]:
+    """Prints the tables; the share found and the false alarms a week, by set of rules."""
+    alerts = pd.concat([one.alerts for one in results], ignore_index=True)
+    incidents = pd.concat([one.incidents for one in results], ignore_index=True)
+    incidents["minutes"] = incidents["delay"].dt.total_seconds() / 60
+    kinds = pd.DataFrame(index=pd.Index(truth_kinds, name="kind"))
+    for name, own in incidents.groupby("rules", sort=False):
+        each = own.groupby("reason")
+        kinds[f"{name} found"], kinds[f"{name} minutes"] = each["found"].mean(), each["minutes"].median()
+    print(f"\nincidents, and the median minutes to the first alert\n{kinds.to_string(float_format='{:.3g}'.format)}")
+    shares = {}
+    for name, own in alerts.groupby("rules", sort=False):
+        every = own.groupby("alert", sort=False)
+        columns = {column: every[column].mean() for column in ("fired", "found", "false_a_week", "hours")}
+        problems = own.loc[own["problem"] != "", ["alert", "problem"]].drop_duplicates()
+        print(f"\n{name}, means of {len(own[own['alert'] == ALL])} worlds of five weeks")
+        print(pd.DataFrame(columns).to_string(float_format="{:.3g}".format), flush=True)
+        for alert, problem in zip(problems["alert"], problems["problem"], strict=True):
+            print(f"{alert} could not be replayed: {problem}")
+        shares[str(name)] = (
+            float(incidents.loc[incidents["rules"] == name, "found"].mean()),
+            float(own.loc[own["alert"] == ALL, "false_a_week"].mean()),
+        )
+    print(
+        "\n"
+        + "\n".join(f"{name}: {found:.0%} found, {false:.2f} false a week" for name, (found, false) in shares.items())
+    )
+    return shares
+
+
+def _groups(paths: Iterable[Path]) -> tuple[Group, ...]:
+    files = [one for path in paths for one in (sorted(path.glob("*.yml")) if path.is_dir() else [path])]
+    return tuple(group for one in files if one.is_file() for group in rule_groups.parse(one.read_bytes(), one.name))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""The commands `tutordex-analysis rules build|check`: the rules of Prometheus, and rule files of anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tutordex_analysis.console import Json, show_table
+
+
+def build(
+    out: Annotated[Path, typer.Option("--out", help="Folder of what Prometheus and Alertmanager read.")] = Path(
+        "observability"
+    ),
+    runbooks: Annotated[Path, typer.Option(help="Folder of the runbook.")] = Path("docs/runbooks"),
+) -> None:
+    """Write recording rules, alerts, their tests, Alertmanager's fragment and the runbook."""
+    from tutordex_analysis import catalogue_file
+    from tutordex_analysis.settings import load
+    from tutordex_analysis.sink import rules
+    from tutordex_analysis.sink.rule_text import Links
+
+    settings = load()
+    known = catalogue_file.load(settings.catalogue)
+    links = Links(
+        grafana=settings.grafana_url.rstrip("/"),
+        alertmanager=settings.alertmanager_external_url.rstrip("/"),
+        runbooks=settings.runbook_url.rstrip("/"),
+    )
+    made = rules.write(known, links, output=out, runbooks=runbooks)
+    typer.echo(
+        f"{len(known.rules)} alerts and {len(known.records)} recording rules are in {out / 'prometheus'}, "
+        f"{len(made)} files in all; test them with: promtool test rules {out / rules.TESTS}/*_test.yml"
+    )
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Rule files of one server, whoever wrote them.")],
+    target: Annotated[str, typer.Option(help="Version of the Prometheus that will load them.")] = "2.50",
+    retention: Annotated[str, typer.Option(help="How long that Prometheus keeps samples.")] = "15d",
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with rule files, with file and line; exit code 1 where a rule cannot do what it should."""
+    import pandas as pd
+
+    from tutordex_analysis import catalogue_file
+    from tutordex_analysis.settings import load
+    from tutordex_analysis.sink import rule_check
+
+    known = catalogue_file.load(load().catalogue)
+    found = rule_check.check(files, known, target=target, retention=retention)
+    table = pd.DataFrame([one.row for one in found.findings], columns=["where", "level", "rule", "what", "why"])
+    if len(table) or as_json:
+        show_table(table, as_json=as_json)
+    typer.echo(found.sentence, err=True)
+    if found.faults:
+        raise typer.Exit(1)
