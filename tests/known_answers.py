@@ -22,6 +22,7 @@ from tutordex_analysis.model import (
     group_sequential,
     means,
     multiplicity,
+    odds,
     power,
     proportion,
     quantile,
@@ -373,8 +374,8 @@ def chi_square_independence(inputs, settings):
     chosen = pick(settings, "correction yates continuity_correction continuity", default=False)
     yates = str(chosen).lower() in ("true", "yes", "yates", "1")
     likelihood = bool(re.search(r"likelihood|\bg[ -]?test", words(settings)))
-    found = proportion.chi_square(table, continuity=yates, likelihood=likelihood)
-    other = proportion.chi_square(table, continuity=True)
+    found = odds.chi_square(table, continuity=yates, likelihood=likelihood)
+    other = odds.chi_square(table, continuity=True)
     return {
         **named("statistic chi2 chi_square x2", found.statistic),
         **named("df dof", found.df),
@@ -400,7 +401,7 @@ def shift_of(settings, shares_):
 def relative_risk(inputs, settings):
     c, t = shares(inputs)
     options = {"alpha": alpha_of(settings), "alternative": side_of(settings)}
-    found = proportion.relative_risk(c, t, shift=shift_of(settings, (c, t)), **options)
+    found = odds.relative_risk(c, t, shift=shift_of(settings, (c, t)), **options)
     names = "relative_risk risk_ratio rr"
     log = {"log_rr": found.log_ratio, "log_relative_risk": found.log_ratio, "se_log_rr": found.log_se}
     return numbers(found, **named(names, found.ratio), **log, **risks(c, t))
@@ -409,7 +410,7 @@ def relative_risk(inputs, settings):
 def odds_ratio(inputs, settings):
     c, t = shares(inputs)
     options = {"alpha": alpha_of(settings), "alternative": side_of(settings)}
-    found = proportion.odds_ratio(c, t, shift=shift_of(settings, (c, t)), **options)
+    found = odds.odds_ratio(c, t, shift=shift_of(settings, (c, t)), **options)
     names = "odds_ratio or oddsratio"
     log = {"log_odds_ratio": found.log_ratio, "log_or": found.log_ratio, "se_log_or": found.log_se}
     return numbers(found, **named(names, found.ratio), **log, **risks(c, t))
