@@ -24,7 +24,8 @@ class Cuped:
         control: The arm after adjustment; its mean lacks theta times that of the covariate.
         treatment: The other arm.
         effect: Absolute.
-        relative: As a share of the control's unadjusted mean.
+        relative: As a share of the control's unadjusted mean, by the delta method.
+        fieller: The same by Fieller's theorem, whose interval leaves out 0 when that of `effect` does.
         variance_reduction: 1 - adjusted over unadjusted variance of the effect.
     """
 
@@ -33,6 +34,7 @@ class Cuped:
     treatment: Summary
     effect: Effect
     relative: Effect
+    fieller: Effect
     variance_reduction: float
 
 
@@ -43,6 +45,7 @@ def of_mean(
     alpha: float = 0.05,
     alternative: Alternative = "two-sided",
     theta: float | None = None,
+    crit: float | None = None,
 ) -> Cuped:
     """The difference of means less what a covariate from before the experiment explains.
 
@@ -52,6 +55,7 @@ def of_mean(
         alpha: In (0, 1).
         alternative: One-sided leaves one bound open.
         theta: Weight of the covariate; None takes covariance over variance of both arms as one sample.
+        crit: Critical size of the statistic for `fieller`, where it is not that of alpha.
 
     References:
         Deng, Xu, Kohavi & Walker (2013), WSDM, 123-132.
@@ -63,8 +67,8 @@ def of_mean(
     plain = [one.along([1, 0], mean=float(one.mean[0])) for one in (control, treatment)]
     base = float(control.mean[0])
     share = float(treatment.mean[0]) / base if base else math.nan
-    slope = [-share, theta]  # of the control's outcome and covariate in the relative effect, times the base
-    return _result(control, theta, arms, plain, slope, alpha=alpha, alternative=alternative)
+    slopes = _Slopes(base=np.array([1.0, 0.0]), kept=np.array([0.0, theta]), relative=np.array([-share, theta]))
+    return _result(control, theta, arms, plain, slopes, alpha=alpha, alternative=alternative, crit=crit)
 
 
 def of_ratio(
@@ -74,6 +78,7 @@ def of_ratio(
     alpha: float = 0.05,
     alternative: Alternative = "two-sided",
     theta: float | None = None,
+    crit: float | None = None,
 ) -> Cuped:
     """The difference of ratios less what the same ratio from before the experiment explains.
 
@@ -83,6 +88,7 @@ def of_ratio(
         alpha: In (0, 1).
         alternative: One-sided leaves one bound open.
         theta: Weight of the earlier ratio; None takes covariance over variance of the linearised ratios, arms added.
+        crit: Critical size of the statistic for `fieller`, where it is not that of alpha.
 
     Raises:
         ExperimentError: A denominator sums to 0.
@@ -99,8 +105,18 @@ def of_ratio(
         arms.append(one.along(post - theta * pre, mean=now - theta * earlier))
         plain.append(one.along(post, mean=now))
     grown = 1 + (arms[1].mean - arms[0].mean) / plain[0].mean if plain[0].mean else math.nan
-    slope = -grown * slopes[0][0] + theta * slopes[0][1]
-    return _result(control, theta, arms, plain, slope, alpha=alpha, alternative=alternative)
+    post, kept = slopes[0][0], theta * slopes[0][1]
+    of_control = _Slopes(base=post, kept=kept, relative=kept - grown * post)
+    return _result(control, theta, arms, plain, of_control, alpha=alpha, alternative=alternative, crit=crit)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Slopes:
+    """How numbers change with the control's means: its outcome, what CUPED adds to it, the relative effect times it."""
+
+    base: Floats
+    kept: Floats
+    relative: Floats
 
 
 def _ratio_slopes(one: Moments) -> tuple[Floats, Floats]:
@@ -116,14 +132,15 @@ def _result(
     theta: float,
     arms: list[Summary],
     plain: list[Summary],
-    slope: object,
+    slopes: _Slopes,
     *,
     alpha: float,
     alternative: Alternative,
+    crit: float | None,
 ) -> Cuped:
     effect = replace(means.welch(arms[0], arms[1], alpha=alpha, alternative=alternative), method="CUPED, Welch's t")
     base = abs(plain[0].mean)
-    of_control = control.along(np.asarray(slope, dtype=np.float64), mean=0.0)
+    of_control = control.along(slopes.relative, mean=0.0)
     variance = (arms[1].variance_of_mean + of_control.variance_of_mean) / base**2 if base else math.nan
     relative = wald(
         effect.estimate / base if base else math.nan,
@@ -133,6 +150,19 @@ def _result(
         alternative=alternative,
         df=effect.df,
     )
+    # what the treatment would have without adjustment, were it the control plus the adjusted effect
+    other_variance = arms[1].variance_of_mean + control.along(slopes.kept, mean=0.0).variance_of_mean
+    fieller = relative
+    if base:
+        fieller = means.fieller(
+            plain[0],
+            Summary(n=1, mean=plain[0].mean + effect.estimate, variance=other_variance),
+            alpha=alpha,
+            alternative=alternative,
+            covariance=float(slopes.base @ control.cov @ slopes.kept) / control.n,
+            df=effect.df,
+            crit=crit,
+        )
     before = plain[0].variance_of_mean + plain[1].variance_of_mean
     after = arms[0].variance_of_mean + arms[1].variance_of_mean
     return Cuped(
@@ -141,6 +171,7 @@ def _result(
         treatment=arms[1],
         effect=effect,
         relative=relative,
+        fieller=fieller,
         variance_reduction=1 - after / before if before > 0 else math.nan,
     )
 

@@ -102,8 +102,8 @@ def _binomial_p(x: float, n: float, fair: float, alternative: Alternative, *, mi
     if x != int(x) or n != int(n):
         raise ExperimentError("an exact test needs whole counts; increase() gives fractions, take the raw counter")
     seen = _pmf(x, n, fair)
-    upper = float(special.bdtrc(x - 1, n, fair)) if x > 0 else 1.0
-    lower = float(special.bdtr(x, n, fair))
+    upper = float(special.bdtrc(x - 1, int(n), fair)) if x > 0 else 1.0
+    lower = float(special.bdtr(x, int(n), fair))
     if alternative != "two-sided":
         p = upper if alternative == "greater" else lower
     elif x == n * fair:
@@ -150,7 +150,7 @@ def _mid_bound(x: float, y: float, alpha: float) -> float:
     n, low, high = x + y, 0.0, 1.0
     for _ in range(200):
         p = (low + high) / 2
-        beyond = float(special.bdtrc(x, n, p)) + _pmf(x, n, p) / 2
+        beyond = float(special.bdtrc(x, int(n), p)) + _pmf(x, n, p) / 2
         low, high = (p, high) if beyond < alpha else (low, p)
     return (low + high) / 2
 

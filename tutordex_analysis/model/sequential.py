@@ -48,24 +48,29 @@ def log_e_value(z: npt.ArrayLike, information: npt.ArrayLike, *, alpha: float = 
     return found
 
 
-def critical_z(information: npt.ArrayLike, *, alpha: float = 0.05) -> Floats:
+def critical_z(information: npt.ArrayLike, *, alpha: float = 0.05, sized_for: float | None = None) -> Floats:
     """The size of z from which no effect is rejected, at each share of the tuned size.
+
+    Args:
+        information: Share of the tuned size, above 0.
+        alpha: In (0, 1).
+        sized_for: The alpha that the bets are sized for, where it is another one (of a family of metrics, say).
 
     Example:
         >>> critical_z([0.01, 1.0, 4.0]).round(2).tolist()
-        [14.09, 2.78, 3.13]
+        [9.19, 2.76, 3.4]
     """
     tail.checked_alpha(alpha)
     t = np.atleast_1d(np.asarray(information, dtype=np.float64))
     if not (t > 0).all():
         raise ExperimentError("the information at a look is above 0")
     low, high = np.zeros_like(t), np.full_like(t, 4.0)
-    goal = -math.log(alpha)
-    while (log_e_value(high, t, alpha=alpha) < goal).any():
+    goal, bets = -math.log(alpha), alpha if sized_for is None else sized_for
+    while (log_e_value(high, t, alpha=bets) < goal).any():
         high = high * 2
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
-        short = log_e_value(middle, t, alpha=alpha) < goal
+        short = log_e_value(middle, t, alpha=bets) < goal
         low, high = np.where(short, middle, low), np.where(short, high, middle)
     return high.reshape(np.shape(information))
 
@@ -98,7 +103,12 @@ class AlwaysValid:
 
 
 def always_valid_mean(
-    control: Summary, treatment: Summary, *, alpha: float = 0.05, tuned_for: float = TUNED_FOR
+    control: Summary,
+    treatment: Summary,
+    *,
+    alpha: float = 0.05,
+    tuned_for: float = TUNED_FOR,
+    sized_for: float | None = None,
 ) -> AlwaysValid:
     """The difference of means at any look; relative by Fieller's theorem with the same critical value.
 
@@ -107,29 +117,40 @@ def always_valid_mean(
         treatment: At least two units.
         alpha: In (0, 1); the chance that any of all looks misses the truth.
         tuned_for: Units an arm at which the interval is tightest; set before the first look.
+        sized_for: As in `critical_z`.
     """
     plain = means.welch(control, treatment, alpha=alpha)
     share = float(information(control.n, treatment.n, tuned_for=tuned_for))
-    crit = float(critical_z(share, alpha=alpha))
+    bets = alpha if sized_for is None else sized_for
+    crit = float(critical_z(share, alpha=alpha, sized_for=sized_for))
     wide = -float(special.stdtrit(plain.df, float(special.ndtr(-crit)))) if plain.df > 0 else math.nan
     z = normal_equivalent(plain.statistic, plain.df)
     width = wide * plain.se if plain.se > 0 else math.nan
-    effect = _held(plain, z, share, alpha, plain.estimate - width, plain.estimate + width)
+    effect = _held(plain, z, share, bets, plain.estimate - width, plain.estimate + width)
     relative = replace(effect, estimate=math.nan, se=math.nan, ci_lo=-math.inf, ci_hi=math.inf)
     if control.mean != 0 and plain.se > 0 and math.isfinite(wide):
         fieller = means.fieller(control, treatment, alpha=alpha, crit=wide)
         relative = replace(effect, estimate=fieller.estimate, se=fieller.se, ci_lo=fieller.ci_lo, ci_hi=fieller.ci_hi)
-    e = float(log_e_value(z, share, alpha=alpha)) if not math.isnan(z) else math.nan
+    e = float(log_e_value(z, share, alpha=bets)) if not math.isnan(z) else math.nan
     return AlwaysValid(effect=effect, relative=relative, e_value=e, information=share, critical=crit)
 
 
 def always_valid_share(
-    control: Share, treatment: Share, *, alpha: float = 0.05, tuned_for: float = TUNED_FOR
+    control: Share,
+    treatment: Share,
+    *,
+    alpha: float = 0.05,
+    tuned_for: float = TUNED_FOR,
+    sized_for: float | None = None,
 ) -> AlwaysValid:
-    """The difference of proportions at any look: the score statistic, its interval and its relative interval."""
+    """The difference of proportions at any look: the score statistic, its interval and its relative interval.
+
+    The arguments are those of `always_valid_mean`.
+    """
     counts = (control.successes, control.n, treatment.successes, treatment.n)
     share = float(information(control.n, treatment.n, tuned_for=tuned_for))
-    crit = float(critical_z(share, alpha=alpha))
+    bets = alpha if sized_for is None else sized_for
+    crit = float(critical_z(share, alpha=alpha, sized_for=sized_for))
     z = float(score_interval.difference_z(counts, 0.0))
     varies = 0 < control.successes + treatment.successes < control.n + treatment.n
     z = z if varies else math.nan
@@ -146,7 +167,7 @@ def always_valid_share(
         alpha=alpha,
         method="",
     )
-    effect = _held(plain, z, share, alpha, low, high)
+    effect = _held(plain, z, share, bets, low, high)
     ratio_low, ratio_high = score_interval.ratio_bounds(*counts, crit=crit)
     base = control.p
     relative = replace(
@@ -156,7 +177,7 @@ def always_valid_share(
         ci_lo=ratio_low - 1,
         ci_hi=ratio_high - 1,
     )
-    e = float(log_e_value(z, share, alpha=alpha)) if varies else math.nan
+    e = float(log_e_value(z, share, alpha=bets)) if varies else math.nan
     return AlwaysValid(effect=effect, relative=relative, e_value=e, information=share, critical=crit)
 
 
@@ -167,8 +188,8 @@ def normal_equivalent(statistic: float, df: float) -> float:
     return math.copysign(-float(special.ndtri(max(special.stdtr(df, -abs(statistic)), tail.SMALLEST))), statistic)
 
 
-def _held(plain: Effect, z: float, share: float, alpha: float, low: float, high: float) -> Effect:
-    p = math.nan if math.isnan(z) else tail.open_tail(math.exp(-max(float(log_e_value(z, share, alpha=alpha)), 0.0)))
+def _held(plain: Effect, z: float, share: float, bets: float, low: float, high: float) -> Effect:
+    p = math.nan if math.isnan(z) else tail.open_tail(math.exp(-max(float(log_e_value(z, share, alpha=bets)), 0.0)))
     return replace(plain, statistic=z, p_value=p, ci_lo=low, ci_hi=high, method="always valid")
 
 
