@@ -102,7 +102,7 @@ def score(
         Miettinen & Nurminen (1985), Statistics in Medicine 4, 213-226.
     """
     counts = (control.successes, control.n, treatment.successes, treatment.n)
-    z = float(score_interval.difference_z(counts, null, corrected=corrected))
+    z = score_interval.difference_z1(*counts, null, corrected=corrected)
     crit = tail.critical(tail.checked_alpha(alpha), alternative=alternative)
     low, high = score_interval.difference_bounds(*counts, crit=crit, corrected=corrected)
     difference = treatment.p - control.p
@@ -132,14 +132,19 @@ def relative_score(
     counts = (control.successes, control.n, treatment.successes, treatment.n)
     crit = tail.critical(tail.checked_alpha(alpha), alternative=alternative)
     low, high = score_interval.ratio_bounds(*counts, crit=crit)
-    absolute = score(control, treatment, alpha=alpha, alternative=alternative)
-    base = control.p
-    return replace(
-        absolute,
-        estimate=absolute.estimate / base if base else math.nan,
-        se=absolute.se / base if base else math.nan,
+    z = score_interval.difference_z1(*counts, 0.0)
+    base, difference = control.p, treatment.p - control.p
+    se = difference / z if z else math.sqrt(_variance(control) + _variance(treatment))
+    varies = 0 < control.successes + treatment.successes < control.n + treatment.n
+    return Effect(
+        estimate=difference / base if base else math.nan,
+        se=se / base if base else math.nan,
+        statistic=z if varies else math.nan,
+        df=math.inf,
+        p_value=tail.p_value(z, alternative=alternative) if varies else math.nan,
         ci_lo=-1.0 if alternative == "less" else low - 1,
         ci_hi=math.inf if alternative == "greater" else high - 1,
+        alpha=alpha,
         method="score (Koopman)",
     )
 

@@ -20,7 +20,7 @@ Bounds: TypeAlias = tuple[float, float]
 Number = TypeVar("Number", float, Floats)
 _WIDE = 40.0  # the largest log ratio that is looked at
 _STEPS = 100  # of the root finding; it stops earlier, mostly after ten
-_CLOSE = 1e-13
+_CLOSE = 1e-12
 
 
 def difference_z(counts: Counts, difference: npt.ArrayLike, *, corrected: bool = True) -> Floats:
@@ -67,6 +67,14 @@ def ratio_z(counts: Counts, ratio: npt.ArrayLike, *, corrected: bool = True) -> 
     return _z(st / nt - rho * sc / nc, variance, n, corrected)
 
 
+def difference_z1(sc: float, nc: float, st: float, nt: float, difference: float, *, corrected: bool = True) -> float:
+    """`difference_z` of one experiment."""
+    p0 = _restricted(sc, nc, st, nt, difference)
+    p1 = min(max(p0 + difference, 0.0), 1.0)
+    variance = (p1 * (1 - p1) / nt + p0 * (1 - p0) / nc) * _factor(nc + nt, corrected)
+    return _z1(st / nt - sc / nc - difference, variance)
+
+
 def difference_bounds(sc: float, nc: float, st: float, nt: float, *, crit: float, corrected: bool = True) -> Bounds:
     """All differences of two proportions whose score statistic is at most `crit` in size: lower and upper bound.
 
@@ -83,15 +91,14 @@ def difference_bounds(sc: float, nc: float, st: float, nt: float, *, crit: float
         >>> round(low, 4), round(high, 4)
         (0.0528, 0.3382)
     """
-    factor = _factor(nc + nt, corrected)
     middle = st / nt - sc / nc
 
     def z(delta: float) -> float:
-        p0 = _restricted(sc, nc, st, nt, delta)
-        p1 = min(max(p0 + delta, 0.0), 1.0)
-        return _z1(middle - delta, (p1 * (1 - p1) / nt + p0 * (1 - p0) / nc) * factor)
+        return difference_z1(sc, nc, st, nt, delta, corrected=corrected)
 
-    return root(z, crit, -1.0, middle), root(z, -crit, middle, 1.0)
+    p, q = (st + 1) / (nt + 2), (sc + 1) / (nc + 2)
+    near = 1.1 * crit * math.sqrt(p * (1 - p) / nt + q * (1 - q) / nc)
+    return root(z, crit, -1.0, middle, near=near), root(z, -crit, middle, 1.0, near=near)
 
 
 def ratio_bounds(sc: float, nc: float, st: float, nt: float, *, crit: float, corrected: bool = True) -> Bounds:
@@ -106,34 +113,52 @@ def ratio_bounds(sc: float, nc: float, st: float, nt: float, *, crit: float, cor
 
     some_c, some_t = sc > 0, st > 0
     middle = math.log((st / nt) / (sc / nc)) if some_c and some_t else _WIDE if some_t else -_WIDE
-    low = math.exp(root(z, crit, -_WIDE, middle)) if some_t else 0.0
-    high = math.exp(root(z, -crit, middle, _WIDE)) if some_c else math.inf
+    near = 1.1 * crit * math.sqrt(1 / (st + 1) + 1 / (sc + 1))
+    low = math.exp(root(z, crit, -_WIDE, middle, near=near)) if some_t else 0.0
+    high = math.exp(root(z, -crit, middle, _WIDE, near=near)) if some_c else math.inf
     return low, high
 
 
-def root(falling: Callable[[float], float], level: float, low: float, high: float) -> float:
-    """Where a falling function meets a level between two points; the nearer end where it does not."""
-    f_low, f_high = falling(low) - level, falling(high) - level
-    if not f_low > 0:
-        return low
-    if not f_high < 0:
-        return high
-    side = 0
+def root(falling: Callable[[float], float], level: float, low: float, high: float, *, near: float = 0.0) -> float:
+    """Where a falling function meets a level between two points; the nearer end where it does not.
+
+    Args:
+        falling: A function.
+        level: Value of it.
+        low: Where it is above the level, mostly.
+        high: Where it is below.
+        near: How far from its zero, which is the end on the other side, to look first; 0 looks at the far end.
+    """
+    start, towards = (high, low) if level > 0 else (low, high)
+    sign = -1.0 if level > 0 else 1.0
+    inner, f_inner = start, falling(start) - level
+    outer, f_outer = towards, math.nan
+    while near > 0 and abs(near) < abs(towards - start):
+        outer, f_outer = start + sign * near, falling(start + sign * near) - level
+        if f_outer * sign <= 0:
+            break
+        inner, f_inner, near = outer, f_outer, 2 * near
+    if not f_outer * sign <= 0:
+        outer, f_outer = towards, falling(towards) - level
+    if not f_outer * sign < 0:
+        return outer
+    if not f_inner * sign > 0:
+        return inner
+    last = 0
     for step in range(_STEPS):
-        capped = min(f_low, 4 * abs(f_high))  # far ends are steep, and would make the first steps short
-        x = (low * -f_high + high * capped) / (capped - f_high) if step % 6 < 5 else (low + high) / 2
+        x = (inner * f_outer - outer * f_inner) / (f_outer - f_inner) if step % 8 < 7 else (inner + outer) / 2
         f = falling(x) - level
-        if f > 0:
-            low, f_low = x, f
-            f_high = f_high / 2 if side > 0 else f_high
-            side = 1
-        else:
-            high, f_high = x, f
-            f_low = f_low / 2 if side < 0 else f_low
-            side = -1
-        if abs(f) < _CLOSE or high - low < _CLOSE:
+        if abs(f) < _CLOSE or abs(outer - inner) < _CLOSE:
             return x
-    return (low + high) / 2
+        if f * sign > 0:
+            inner, f_inner = x, f
+            f_outer = f_outer / 2 if last > 0 else f_outer
+            last = 1
+        else:
+            outer, f_outer = x, f
+            f_inner = f_inner / 2 if last < 0 else f_inner
+            last = -1
+    return (inner + outer) / 2
 
 
 def _restricted(sc: float, nc: float, st: float, nt: float, delta: float) -> float:

@@ -151,7 +151,7 @@ def always_valid_share(
     share = float(information(control.n, treatment.n, tuned_for=tuned_for))
     bets = alpha if sized_for is None else sized_for
     crit = float(critical_z(share, alpha=alpha, sized_for=sized_for))
-    z = float(score_interval.difference_z(counts, 0.0))
+    z = score_interval.difference_z1(*counts, 0.0)
     varies = 0 < control.successes + treatment.successes < control.n + treatment.n
     z = z if varies else math.nan
     difference = treatment.p - control.p
