@@ -956,7 +956,7 @@ def srm_sequential(inputs, settings):
     found = srm.sequential(
         looks,
         weights,
-        concentration=float(concentration or srm.CONCENTRATION),
+        concentration=float(concentration or 10_000.0),
         threshold=pick(settings, "threshold alpha", default=0.001),
     )
     bayes_factors = np.exp(np.clip(found.log_bayes_factor, -700, 700)).tolist()

@@ -15,7 +15,7 @@ from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import tail
 
 THRESHOLD = 0.001  # small, since it is looked at often and stops everything (Fabijan et al. 2019, KDD)
-CONCENTRATION = 10_000.0  # of the prior: a mismatch of about half a percent point is what it looks for first
+CONCENTRATION = 1500.0  # of the prior: mismatches of a percent point or two are what it looks for first
 
 
 @dataclass(frozen=True, kw_only=True)
