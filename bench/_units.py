@@ -55,12 +55,13 @@ def _hours(rng: np.random.Generator, runs: int, inflated: float, *, slow: bool) 
     speed = np.stack(states, axis=1)
     share = (inflated - 1) * A_DAY * DAYS / _variance_of_sum(rate, keep)
     spread = np.sqrt(np.log1p(share))
-    return rng.poisson(rate * np.exp(spread * speed - spread**2 / 2)).astype(np.float64)
+    found: Floats = rng.poisson(rate * np.exp(spread * speed - spread**2 / 2)).astype(np.float64)
+    return found
 
 
 def _variance_of_sum(rate: Floats, keep: float) -> float:
     apart = np.abs(np.subtract.outer(np.arange(len(rate)), np.arange(len(rate))))
-    return float(rate @ (keep**apart) @ rate)
+    return float((rate[:, None] * rate[None, :] * keep**apart).sum())
 
 
 def sticky(*, runs: int, seed: int, agreement: Agreement) -> list[Line]:

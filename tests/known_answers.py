@@ -421,10 +421,10 @@ def non_inferiority(inputs, settings):
     text = words(settings)
     margin = pick(settings, "margin non_inferiority_margin", default=pick(inputs, "margin", default=None))
     better = not re.search(r"lower is better|lower_is_better true|higher_is_better false|decrease is good", text)
-    method = "score"
-    if re.search(r"wald|unpooled", text):
-        method = "wald"
-    elif "pooled" in text and "score" not in text:
+    method = "wald"
+    if re.search(r"score|farrington|manning|miettinen|restricted|constrained", text):
+        method = "score"
+    elif re.search(r"(?<!un)pooled", text):
         method = "pooled"
     corrected = str(pick(settings, "correction", default=True)).lower() not in ("false", "no", "none")
     found = proportion.non_inferiority(
