@@ -69,8 +69,10 @@ def of_totals(arm: Totals) -> Share | Summary | Rate | Moments:
     Raises:
         ExperimentError: The mapping has none of the known sets of fields, or its numbers cannot be.
     """
-    if isinstance(arm, Share | Summary | Rate):
+    if isinstance(arm, Share | Rate):
         return arm
+    if isinstance(arm, Summary):
+        return _checked(arm)
     fields = {str(name): value for name, value in arm.items()}
     names = set(fields)
     try:
@@ -84,14 +86,20 @@ def of_totals(arm: Totals) -> Share | Summary | Rate | Moments:
     if names == {"sum", "sum_squares", "n"}:
         return summary.of_sums(values["n"], values["sum"], values["sum_squares"])
     if names == {"mean", "sd", "n"}:
-        if not values["n"] >= 1 or not values["sd"] >= 0 or not math.isfinite(values["mean"]):
-            raise ExperimentError(f"a mean needs a unit and a standard deviation from 0; got {values}")
-        return Summary(n=values["n"], mean=values["mean"], variance=values["sd"] ** 2)
+        return _checked(Summary(n=values["n"], mean=values["mean"], variance=values["sd"] ** 2))
     ratio = ("numerator_sum", "denominator_sum", "numerator_sum_squares", "denominator_sum_squares", "product_sum", "n")
     if names == set(ratio):
         top, bottom, top2, bottom2, cross, n = (values[name] for name in ratio)
         return summary.moments_of_sums(n, [top, bottom], [[top2, cross], [cross, bottom2]])
     raise ExperimentError(f"totals have {_FORMS}; got {', '.join(sorted(names)) or 'nothing'}")
+
+
+def _checked(arm: Summary) -> Summary:
+    if not arm.n >= 1 or not math.isfinite(arm.n):
+        raise ExperimentError(f"an arm needs at least one unit; got n = {arm.n:g}")
+    if not math.isfinite(arm.mean) or (arm.n > 1 and not 0 <= arm.variance < math.inf):
+        raise ExperimentError(f"a mean and a variance from 0 are finite numbers; got {arm.mean:g} and {arm.variance:g}")
+    return arm
 
 
 def is_counters(arm: Arm) -> bool:
