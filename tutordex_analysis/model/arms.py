@@ -86,6 +86,8 @@ def of_totals(arm: Totals) -> Share | Summary | Rate | Moments:
     if names == {"sum", "sum_squares", "n"}:
         return summary.of_sums(values["n"], values["sum"], values["sum_squares"])
     if names == {"mean", "sd", "n"}:
+        if not values["sd"] >= 0:
+            raise ExperimentError(f"a standard deviation is a number from 0; got {values['sd']:g}")
         return _checked(Summary(n=values["n"], mean=values["mean"], variance=values["sd"] ** 2))
     ratio = ("numerator_sum", "denominator_sum", "numerator_sum_squares", "denominator_sum_squares", "product_sum", "n")
     if names == set(ratio):
@@ -239,8 +241,8 @@ def of_counters(frame: pd.DataFrame, *, block: pd.Timedelta, tz: str, arm: str) 
     columns = ["events", "trials"] if trials else ["events"]
     grouped = table[columns].groupby(level=0)
     sums = grouped.sum(min_count=1)
-    full = grouped.count().min(axis=1) >= max(math.floor(block / step * 0.95), 1)  # a day of 23 hours is whole
-    sums = sums[full]
+    full = grouped.size() >= max(math.floor(block / step * 0.95), 1)  # a day of 23 hours is whole
+    sums = sums[full & (grouped.count().min(axis=1) == grouped.size())]
     return Blocks(
         ds=pd.DatetimeIndex(sums.index),
         events=sums["events"].to_numpy(np.float64),

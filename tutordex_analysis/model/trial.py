@@ -78,12 +78,15 @@ def gathered(control: Arm, treatment: Arm, columns: Columns, plan: Plan) -> Gath
         return of_rows(rows, columns, plan)
     if any(tables) or isinstance(control, pd.DataFrame) or isinstance(treatment, pd.DataFrame):
         raise ExperimentError("the arms come in different forms; give both as the same totals or tables")
+    asked = [name for name in (columns.denominator, columns.covariate, columns.covariate_denominator) if name]
+    if asked or not math.isnan(columns.quantile):
+        raise ExperimentError("a quantile, a denominator or a covariate needs a table with one row a unit")
     one, two = arms.of_totals(control), arms.of_totals(treatment)
     if isinstance(one, Rate) and isinstance(two, Rate):
         return Gathered(
             control=one, treatment=two, kind="rate", n=(one.events, two.events), check=None, counters=True, notes=()
         )
-    if isinstance(one, Rate) or isinstance(two, Rate):
+    if isinstance(one, Rate) or isinstance(two, Rate) or type(one) is not type(two):
         raise ExperimentError("the arms come in different forms; give both as the same totals or tables")
     kind: Kind = "proportion" if isinstance(one, Share) else "ratio" if isinstance(one, Moments) else "mean"
     n = (one.n, two.n)
