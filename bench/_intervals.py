@@ -109,7 +109,7 @@ def _agree(agreement: Agreement, rng: np.random.Generator, points: int, *, most:
         crit = _critical(np.array([c]), n, np.array([t]), m)[0]
         for bound, size in ((verdict.effect.ci_lo, crit), (verdict.effect.ci_hi, -crit)):
             agreement.near(float(difference_z((c, n, t, m), bound)) / size, 1.0)
-        for bound, size in ((verdict.relative.ci_lo, crit), (verdict.relative.ci_hi, -crit)):
+        for bound, size in ((verdict.lift.ci_lo, crit), (verdict.lift.ci_hi, -crit)):
             agreement.near(float(ratio_z((c, n, t, m), 1 + bound)) / size, 1.0)
 
 
@@ -136,7 +136,7 @@ def _skewed(runs: int, seed: int, agreement: Agreement) -> Iterable[Line]:
             for run in range(20):
                 fields = [{"mean": y[run].mean(), "sd": y[run].std(ddof=1), "n": n} for y in (c, t)]
                 verdict = compare(fields[0], fields[1])
-                inside = verdict.relative.ci_lo <= lift <= verdict.relative.ci_hi
+                inside = verdict.lift.ci_lo <= lift <= verdict.lift.ci_hi
                 agreement.same(bool(abs(z[run]) <= crit[run]), inside)
     yield from between("intervals", "skewed means, 5,000 a side: coverage", held["absolute"] / runs, 0.94, 0.96)
     yield from between("intervals", "the same, relative", held["relative"] / runs, 0.94, 0.96)

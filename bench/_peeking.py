@@ -54,7 +54,7 @@ def _crossed(
                 verdict = compare(*check(run, n), looks="any")
                 agreement.same(bool(flags[run, n - 1]), not verdict.refused and verdict.status != "no_difference_shown")
                 if not verdict.refused:
-                    shown = not verdict.relative.ci_lo <= 0 <= verdict.relative.ci_hi
+                    shown = not verdict.lift.ci_lo <= 0 <= verdict.lift.ci_hi
                     agreement.same(shown, verdict.status != "no_difference_shown")
     return crossed / runs
 

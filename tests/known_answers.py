@@ -622,7 +622,7 @@ def theta_of(settings):
 
 
 def cuped_answer(found, settings, options):
-    chosen = found.relative if is_relative(settings) else found.effect
+    chosen = found.lift_delta if is_relative(settings) else found.effect
     if "normal" in str(pick(settings, "reference", default="")).lower():
         chosen = wald(chosen.estimate, chosen.se, method="", **options)
     return numbers(

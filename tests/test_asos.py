@@ -101,7 +101,7 @@ def test_compare_agrees_with_itself_on_real_streams():
         c, t = arms(row)
         verdict = compare(c, t, split=(c.n, t.n))
         assert verdict.effect.significant == (not verdict.effect.ci_lo <= 0 <= verdict.effect.ci_hi)
-        assert verdict.effect.significant == (not verdict.relative.ci_lo <= 0 <= verdict.relative.ci_hi)
+        assert verdict.effect.significant == (not verdict.lift.ci_lo <= 0 <= verdict.lift.ci_hi)
         held = compare(c, t, split=(c.n, t.n), looks="any")
         assert held.effect.ci_lo <= verdict.effect.ci_lo
         assert held.effect.ci_hi >= verdict.effect.ci_hi

@@ -24,7 +24,7 @@ def test_coverage_by_enumeration_is_that_of_compare():
                 held += chance
                 continue
             held += chance * (verdict.effect.ci_lo <= q - p <= verdict.effect.ci_hi)
-            below += chance * (q / p - 1 < verdict.relative.ci_lo)
+            below += chance * (q / p - 1 < verdict.lift.ci_lo)
     found = _intervals.coverage(n, p, m, q)
     assert found["absolute"] == pytest.approx(held, abs=1e-6)
     assert found["relative_low"] == pytest.approx(below, abs=1e-6)

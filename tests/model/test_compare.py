@@ -57,12 +57,12 @@ def test_a_difference_of_proportions_has_all_its_numbers():
     verdict = compare(share(200, 4000), share(246, 4020), metric="applied")
     assert (verdict.status, verdict.kind, verdict.refused) == ("better", "proportion", False)
     assert verdict.effect.ci_lo < verdict.effect.estimate < verdict.effect.ci_hi
-    assert 0 < verdict.relative.ci_lo < verdict.relative.estimate < verdict.relative.ci_hi
+    assert 0 < verdict.lift.ci_lo < verdict.lift.estimate < verdict.lift.ci_hi
     pooled = stats.norm.sf((246 / 4020 - 0.05) / math.sqrt(446 / 8020 * (1 - 446 / 8020) * (1 / 4000 + 1 / 4020)))
     assert verdict.p_value == pytest.approx(2 * pooled, rel=1e-3)
     assert verdict.effective_n == 8020
     assert not verdict.srm.failed
-    assert verdict.mde_relative == pytest.approx(verdict.mde / 0.05)
+    assert verdict.mde_lift == pytest.approx(verdict.mde / 0.05)
     assert "score" in verdict.method
     assert verdict.why
     assert verdict.sentence == (
@@ -105,7 +105,7 @@ def test_a_covariate_narrows_the_interval_and_all_scales_agree():
     plain, adjusted = compare(one, two), compare(one, two, covariate="before")
     assert adjusted.effect.se < 0.5 * plain.effect.se
     assert adjusted.effective_n > 4 * plain.effective_n
-    assert adjusted.relative.ci_lo > 0
+    assert adjusted.lift.ci_lo > 0
     assert adjusted.effect.significant
     ratio = compare(one, two, denominator="requests", covariate="before", covariate_denominator="requests_before")
     assert ratio.kind == "ratio"
@@ -141,7 +141,7 @@ def test_paired_numbers_are_the_paired_t():
     found = stats.ttest_rel(two["outcome"], one["outcome"])
     verdict = compare(one, two, paired=True)
     assert verdict.p_value == pytest.approx(found.pvalue)
-    assert verdict.relative.ci_lo < 0.1 < verdict.relative.ci_hi
+    assert verdict.lift.ci_lo < 0.1 < verdict.lift.ci_hi
 
 
 def test_units_in_both_arms_are_left_out_and_said():
@@ -205,7 +205,7 @@ def test_p_value_interval_and_relative_interval_agree(c, n, t, m, looks):
         return
     shown = verdict.p_value <= 0.05
     assert shown == (not verdict.effect.ci_lo <= 0 <= verdict.effect.ci_hi)
-    assert shown == (not verdict.relative.ci_lo <= 0 <= verdict.relative.ci_hi)
+    assert shown == (not verdict.lift.ci_lo <= 0 <= verdict.lift.ci_hi)
 
 
 @given(st.integers(0, 60), st.integers(60, 6000), st.integers(0, 60), st.integers(60, 6000))
@@ -250,7 +250,7 @@ def test_looking_after_every_visitor_rarely_finds_nothing():
 def bare(verdict):
     numbers = [
         *(verdict.effect.p_value, verdict.effect.ci_lo, verdict.effect.ci_hi),
-        *(verdict.relative.p_value, verdict.relative.ci_lo, verdict.relative.ci_hi, verdict.p_adjusted),
+        *(verdict.lift.p_value, verdict.lift.ci_lo, verdict.lift.ci_hi, verdict.p_adjusted),
     ]
     return verdict.refused and all(math.isnan(one) for one in numbers) and verdict.reason in verdict.sentence
 
@@ -390,7 +390,7 @@ def test_a_family_is_corrected_and_its_intervals_agree():
             shown = verdict.p_adjusted <= 0.05
             assert shown == (verdict.status in ("better", "worse"))
             assert shown == (not verdict.effect.ci_lo <= 0 <= verdict.effect.ci_hi)
-            assert shown == (not verdict.relative.ci_lo <= 0 <= verdict.relative.ci_hi)
+            assert shown == (not verdict.lift.ci_lo <= 0 <= verdict.lift.ci_hi)
             assert verdict.p_adjusted >= verdict.p_value
         assert [one.status for one in verdicts[:2]] == ["better", "better"]
 

@@ -37,7 +37,7 @@ class Comparison:
         n_control: What was randomised: units of the control, trials or blocks of counters, or pairs.
         n_treatment: The same of the treatment.
         effect: Absolute, in the metric's unit. In a refusal the estimate stands alone: p-value and bounds are NaN.
-        relative: As a share of the control, from the same test; NaN where the control is 0.
+        lift: As a share of the control, from the same test; NaN where the control is 0.
         alpha: 1 - level of both intervals; less than was asked for in a family of metrics or at an early look.
         p_adjusted: The p-value after the family's correction; that of `effect` where the metric stands alone.
         method: The test's name.
@@ -47,7 +47,7 @@ class Comparison:
         blocks: Blocks of time; 0 where units were counted.
         srm: The check of the split; None where there is nothing to check.
         mde: Effect that this many units show with a power of 0.8, absolute.
-        mde_relative: The same as a share of the control.
+        mde_lift: The same as a share of the control.
         notes: What was left out or should be known.
         reason: Of a refusal, and what would give a verdict; empty otherwise.
     """
@@ -60,7 +60,7 @@ class Comparison:
     n_control: float
     n_treatment: float
     effect: Effect
-    relative: Effect
+    lift: Effect
     alpha: float
     p_adjusted: float
     method: str
@@ -70,7 +70,7 @@ class Comparison:
     blocks: int
     srm: Srm | None
     mde: float
-    mde_relative: float
+    mde_lift: float
     notes: tuple[str, ...]
     reason: str
 
@@ -98,16 +98,16 @@ class Comparison:
         return f"{numbers}. The treatment is {self.status} ({change}, {level}, {tail.p_text(self.p_adjusted)})."
 
     def _change(self) -> str:
-        if math.isfinite(self.relative.ci_lo) and math.isfinite(self.relative.ci_hi):
-            low, high = (_signed(100 * one) for one in (self.relative.ci_lo, self.relative.ci_hi))
-            return f"{_signed(100 * self.relative.estimate)} %, {low} to {high} %"
+        if math.isfinite(self.lift.ci_lo) and math.isfinite(self.lift.ci_hi):
+            low, high = (_signed(100 * one) for one in (self.lift.ci_lo, self.lift.ci_hi))
+            return f"{_signed(100 * self.lift.estimate)} %, {low} to {high} %"
         scale, unit = (100, " points") if self._fraction else (1, "")
         low, high = (_signed(scale * one) for one in (self.effect.ci_lo, self.effect.ci_hi))
         return f"{_signed(scale * self.effect.estimate)}{unit}, {low} to {high}{unit}"
 
     def _size(self, value: float) -> str:
-        if math.isfinite(self.mde_relative) and math.isfinite(self.relative.ci_hi):
-            return f"{number_text(100 * self.mde_relative)} %"
+        if math.isfinite(self.mde_lift) and math.isfinite(self.lift.ci_hi):
+            return f"{number_text(100 * self.mde_lift)} %"
         return f"{number_text(100 * value)} points" if self._fraction else number_text(value)
 
     def _value(self, value: float) -> str:

@@ -98,13 +98,13 @@ class PairedBlocks:
 
     Attributes:
         effect: Mean difference a block, in events or, with trials, in proportions.
-        relative: As a share of the control, by Fieller on the same pairs.
+        lift: As a share of the control, by Fieller on the same pairs.
         blocks: How many.
         dispersion: Variance of the difference over that of independent events; 1 is Poisson.
     """
 
     effect: Effect
-    relative: Effect
+    lift: Effect
     blocks: int
     dispersion: float
 
@@ -163,14 +163,12 @@ def paired_blocks(
         alpha=alpha,
         method=method,
     )
-    relative = (
+    lift = (
         means.fieller(base, other, alpha=alpha, alternative=alternative, covariance=together, df=df)
         if base.mean > 0
         else nothing
     )
-    return PairedBlocks(
-        effect=effect, relative=relative, blocks=n, dispersion=se**2 / chance if chance > 0 else math.nan
-    )
+    return PairedBlocks(effect=effect, lift=lift, blocks=n, dispersion=se**2 / chance if chance > 0 else math.nan)
 
 
 def _shares(y: Floats, x: Floats, m: Floats, n: Floats) -> tuple[Summary, Summary, float, float]:

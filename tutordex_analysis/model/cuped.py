@@ -24,8 +24,9 @@ class Cuped:
         control: The arm after adjustment; its mean lacks theta times that of the covariate.
         treatment: The other arm.
         effect: Absolute.
-        relative: As a share of the control's unadjusted mean, by the delta method.
-        fieller: The same by Fieller's theorem, whose interval leaves out 0 when that of `effect` does.
+        lift: As a share of the control's unadjusted mean, by Fieller's theorem: its interval leaves out 0 when that of
+            `effect` does.
+        lift_delta: The same by the delta method.
         variance_reduction: 1 - adjusted over unadjusted variance of the effect.
     """
 
@@ -33,8 +34,8 @@ class Cuped:
     control: Summary
     treatment: Summary
     effect: Effect
-    relative: Effect
-    fieller: Effect
+    lift: Effect
+    lift_delta: Effect
     variance_reduction: float
 
 
@@ -55,7 +56,7 @@ def of_mean(
         alpha: In (0, 1).
         alternative: One-sided leaves one bound open.
         theta: Weight of the covariate; None takes covariance over variance of both arms as one sample.
-        crit: Critical size of the statistic for `fieller`, where it is not that of alpha.
+        crit: Critical size of the statistic for `lift`, where it is not that of alpha.
 
     References:
         Deng, Xu, Kohavi & Walker (2013), WSDM, 123-132.
@@ -67,7 +68,7 @@ def of_mean(
     plain = [one.along([1, 0], mean=float(one.mean[0])) for one in (control, treatment)]
     base = float(control.mean[0])
     share = float(treatment.mean[0]) / base if base else math.nan
-    slopes = _Slopes(base=np.array([1.0, 0.0]), kept=np.array([0.0, theta]), relative=np.array([-share, theta]))
+    slopes = _Slopes(base=np.array([1.0, 0.0]), kept=np.array([0.0, theta]), lift=np.array([-share, theta]))
     return _result(control, theta, arms, plain, slopes, alpha=alpha, alternative=alternative, crit=crit)
 
 
@@ -88,7 +89,7 @@ def of_ratio(
         alpha: In (0, 1).
         alternative: One-sided leaves one bound open.
         theta: Weight of the earlier ratio; None takes covariance over variance of the linearised ratios, arms added.
-        crit: Critical size of the statistic for `fieller`, where it is not that of alpha.
+        crit: Critical size of the statistic for `lift`, where it is not that of alpha.
 
     Raises:
         ExperimentError: A denominator sums to 0.
@@ -106,17 +107,17 @@ def of_ratio(
         plain.append(one.along(post, mean=now))
     grown = 1 + (arms[1].mean - arms[0].mean) / plain[0].mean if plain[0].mean else math.nan
     post, kept = slopes[0][0], theta * slopes[0][1]
-    of_control = _Slopes(base=post, kept=kept, relative=kept - grown * post)
+    of_control = _Slopes(base=post, kept=kept, lift=kept - grown * post)
     return _result(control, theta, arms, plain, of_control, alpha=alpha, alternative=alternative, crit=crit)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Slopes:
-    """How numbers change with the control's means: its outcome, what CUPED adds to it, the relative effect times it."""
+    """How numbers change with the control's means: its outcome, what CUPED adds to it, the lift times it."""
 
     base: Floats
     kept: Floats
-    relative: Floats
+    lift: Floats
 
 
 def _ratio_slopes(one: Moments) -> tuple[Floats, Floats]:
@@ -140,9 +141,9 @@ def _result(
 ) -> Cuped:
     effect = replace(means.welch(arms[0], arms[1], alpha=alpha, alternative=alternative), method="CUPED, Welch's t")
     base = abs(plain[0].mean)
-    of_control = control.along(slopes.relative, mean=0.0)
+    of_control = control.along(slopes.lift, mean=0.0)
     variance = (arms[1].variance_of_mean + of_control.variance_of_mean) / base**2 if base else math.nan
-    relative = wald(
+    lift_delta = wald(
         effect.estimate / base if base else math.nan,
         math.sqrt(variance),
         alpha=alpha,
@@ -152,9 +153,9 @@ def _result(
     )
     # what the treatment would have without adjustment, were it the control plus the adjusted effect
     other_variance = arms[1].variance_of_mean + control.along(slopes.kept, mean=0.0).variance_of_mean
-    fieller = relative
+    lift = lift_delta
     if base:
-        fieller = means.fieller(
+        lift = means.fieller(
             plain[0],
             Summary(n=1, mean=plain[0].mean + effect.estimate, variance=other_variance),
             alpha=alpha,
@@ -170,8 +171,8 @@ def _result(
         control=arms[0],
         treatment=arms[1],
         effect=effect,
-        relative=relative,
-        fieller=fieller,
+        lift=lift,
+        lift_delta=lift_delta,
         variance_reduction=1 - after / before if before > 0 else math.nan,
     )
 

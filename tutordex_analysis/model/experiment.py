@@ -224,9 +224,9 @@ def _comparison(
     alpha: float,
     p_adjusted: float,
 ) -> Comparison:
-    effect, relative = found.effect, found.relative
+    effect, lift = found.effect, found.lift
     if found.refusal:
-        effect, relative = _bare(effect), _bare(relative)
+        effect, lift = _bare(effect), _bare(lift)
     adjusted = effect.p_value if math.isnan(p_adjusted) or found.refusal else p_adjusted
     level = plan.alpha if not math.isnan(p_adjusted) else alpha
     status: Status = found.refusal or _status(effect.estimate, adjusted <= level, higher)
@@ -242,7 +242,7 @@ def _comparison(
         n_control=n[0],
         n_treatment=n[1],
         effect=effect,
-        relative=relative,
+        lift=lift,
         alpha=alpha,
         p_adjusted=adjusted,
         method=effect.method,
@@ -252,7 +252,7 @@ def _comparison(
         blocks=found.blocks,
         srm=check,
         mde=detectable,
-        mde_relative=detectable / abs(found.control) if found.control else math.nan,
+        mde_lift=detectable / abs(found.control) if found.control else math.nan,
         notes=notes,
         reason=found.reason,
     )

@@ -60,13 +60,13 @@ def _shares(control: Share, treatment: Share, level: Level) -> Test:
         held = sequential.always_valid_share(
             control, treatment, alpha=level.alpha, tuned_for=level.tuned_for, sized_for=level.sized_for
         )
-        effect, relative, crit = held.effect, held.relative, held.critical
+        effect, lift, crit = held.effect, held.lift, held.critical
         why = "it is looked at more than once, so the score test is held to a bound that covers all looks"
     else:
         careful = proportion.cautious_alpha(control, treatment, level.alpha)
         scale = level.alpha / careful
         found = [test(control, treatment, alpha=careful) for test in (proportion.score, proportion.relative_score)]
-        effect, relative = (replace(one, p_value=min(one.p_value * scale, 1.0), alpha=level.alpha) for one in found)
+        effect, lift = (replace(one, p_value=min(one.p_value * scale, 1.0), alpha=level.alpha) for one in found)
         crit = tail.critical(careful)
         why = "two proportions of independent units: the score test and interval agree and hold from small counts on"
         if few < SMALL:
@@ -76,7 +76,7 @@ def _shares(control: Share, treatment: Share, level: Level) -> Test:
         control=control.p,
         treatment=treatment.p,
         effect=effect,
-        relative=relative,
+        lift=lift,
         se=se,
         crit=crit,
         why=why,
@@ -105,18 +105,18 @@ def _summaries(control: Summary, treatment: Summary, level: Level, kind: Kind) -
         held = sequential.always_valid_mean(
             control, treatment, alpha=level.alpha, tuned_for=level.tuned_for, sized_for=level.sized_for
         )
-        effect, relative, crit = held.effect, held.relative, held.critical
+        effect, lift, crit = held.effect, held.lift, held.critical
         why += "; looked at more than once, so held to a bound that covers all looks"
     else:
         effect = means.welch(control, treatment, alpha=level.alpha)
         crit = tail.critical(level.alpha, df=effect.df)
-        relative = means.fieller(control, treatment, alpha=level.alpha) if control.mean else unknown(effect, math.nan)
+        lift = means.fieller(control, treatment, alpha=level.alpha) if control.mean else unknown(effect, math.nan)
     return Test(
         kind=kind,
         control=control.mean,
         treatment=treatment.mean,
         effect=effect,
-        relative=relative,
+        lift=lift,
         se=effect.se,
         crit=crit,
         why=why,
@@ -142,7 +142,7 @@ def _moments(control: Moments, treatment: Moments, level: Level, kind: Kind) -> 
         found = adjust(control, treatment, alpha=level.alpha, crit=wide)
         why += "; looked at more than once, so held to a bound that covers all looks"
     base = float(control.mean[0] / control.mean[1]) if len(control.mean) == 4 else float(control.mean[0])
-    relative = replace(found.fieller, p_value=effect.p_value) if base else unknown(effect, math.nan)
+    lift = replace(found.lift, p_value=effect.p_value) if base else unknown(effect, math.nan)
     if not effect.se > 0:
         return nothing(kind, base, base + effect.estimate, level, "the outcomes do not vary within the arms")
     kept = 1 - found.variance_reduction
@@ -151,7 +151,7 @@ def _moments(control: Moments, treatment: Moments, level: Level, kind: Kind) -> 
         control=base,
         treatment=base + effect.estimate,
         effect=effect,
-        relative=relative,
+        lift=lift,
         se=effect.se,
         crit=crit,
         why=why,

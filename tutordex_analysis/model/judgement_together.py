@@ -23,7 +23,7 @@ def rates_test(control: Rate, treatment: Rate, level: Level) -> Test:
     found = rate_ratio(control, treatment, alpha=level.alpha)
     difference = treatment.rate - control.rate
     se = math.sqrt(treatment.events / treatment.exposure**2 + control.events / control.exposure**2)
-    relative = Effect(
+    lift = Effect(
         estimate=found.ratio - 1,
         se=math.nan,
         statistic=math.nan,
@@ -36,18 +36,18 @@ def rates_test(control: Rate, treatment: Rate, level: Level) -> Test:
     )
     base = control.rate
     effect = replace(
-        relative,
+        lift,
         estimate=difference,
         se=se,
-        ci_lo=base * relative.ci_lo if base else -math.inf,
-        ci_hi=base * relative.ci_hi if base else math.inf,
+        ci_lo=base * lift.ci_lo if base else -math.inf,
+        ci_hi=base * lift.ci_hi if base else math.inf,
     )
     test = Test(
         kind="rate",
         control=base,
         treatment=treatment.rate,
         effect=effect,
-        relative=relative,
+        lift=lift,
         se=se,
         crit=tail.critical(level.alpha),
         effective_n=control.events + treatment.events,
@@ -91,7 +91,7 @@ def blocks_test(control: Blocks, treatment: Blocks, level: Level, share: float) 
         control=values[0],
         treatment=values[1],
         effect=found.effect,
-        relative=found.relative,
+        lift=found.lift,
         se=found.effect.se,
         crit=tail.critical(level.alpha, df=found.effect.df),
         dispersion=found.dispersion,
@@ -138,19 +138,19 @@ def paired_test(control: Floats, treatment: Floats, level: Level) -> Test:
             method="McNemar, exact",
         )
         why = f"both arms met the same units: only the {cells[1] + cells[2]:,} pairs that differ count (McNemar)"
-    relative = unknown(effect, math.nan)
+    lift = unknown(effect, math.nan)
     if base.mean:
-        relative = means.fieller(base, other, alpha=level.alpha, covariance=together, df=n - 1, crit=crit)
-        low, high = relative.ci_lo, relative.ci_hi
+        lift = means.fieller(base, other, alpha=level.alpha, covariance=together, df=n - 1, crit=crit)
+        low, high = lift.ci_lo, lift.ci_hi
         if binary and not effect.significant:  # the exact test is the stricter one
             low, high = min(low, 0.0), max(high, 0.0)
-        relative = replace(relative, p_value=effect.p_value, ci_lo=low, ci_hi=high)
+        lift = replace(lift, p_value=effect.p_value, ci_lo=low, ci_hi=high)
     return Test(
         kind="paired",
         control=values[0],
         treatment=values[1],
         effect=effect,
-        relative=relative,
+        lift=lift,
         se=se,
         crit=crit,
         why=why,

@@ -89,14 +89,14 @@ class AlwaysValid:
 
     Attributes:
         effect: With an interval and a p-value that hold at every look.
-        relative: The same as a share of the control, from the same statistic.
+        lift: The same as a share of the control, from the same statistic.
         e_value: Its logarithm.
         information: Share of the tuned size.
         critical: Size of z from which no effect is rejected.
     """
 
     effect: Effect
-    relative: Effect
+    lift: Effect
     e_value: float
     information: float
     critical: float
@@ -127,12 +127,12 @@ def always_valid_mean(
     z = normal_equivalent(plain.statistic, plain.df)
     width = wide * plain.se if plain.se > 0 else math.nan
     effect = _held(plain, z, share, bets, plain.estimate - width, plain.estimate + width)
-    relative = replace(effect, estimate=math.nan, se=math.nan, ci_lo=-math.inf, ci_hi=math.inf)
+    lift = replace(effect, estimate=math.nan, se=math.nan, ci_lo=-math.inf, ci_hi=math.inf)
     if control.mean != 0 and plain.se > 0 and math.isfinite(wide):
         fieller = means.fieller(control, treatment, alpha=alpha, crit=wide)
-        relative = replace(effect, estimate=fieller.estimate, se=fieller.se, ci_lo=fieller.ci_lo, ci_hi=fieller.ci_hi)
+        lift = replace(effect, estimate=fieller.estimate, se=fieller.se, ci_lo=fieller.ci_lo, ci_hi=fieller.ci_hi)
     e = float(log_e_value(z, share, alpha=bets)) if not math.isnan(z) else math.nan
-    return AlwaysValid(effect=effect, relative=relative, e_value=e, information=share, critical=crit)
+    return AlwaysValid(effect=effect, lift=lift, e_value=e, information=share, critical=crit)
 
 
 def always_valid_share(
@@ -170,7 +170,7 @@ def always_valid_share(
     effect = _held(plain, z, share, bets, low, high)
     ratio_low, ratio_high = score_interval.ratio_bounds(*counts, crit=crit)
     base = control.p
-    relative = replace(
+    lift = replace(
         effect,
         estimate=difference / base if base else math.nan,
         se=effect.se / base if base else math.nan,
@@ -178,7 +178,7 @@ def always_valid_share(
         ci_hi=ratio_high - 1,
     )
     e = float(log_e_value(z, share, alpha=bets)) if varies else math.nan
-    return AlwaysValid(effect=effect, relative=relative, e_value=e, information=share, critical=crit)
+    return AlwaysValid(effect=effect, lift=lift, e_value=e, information=share, critical=crit)
 
 
 def normal_equivalent(statistic: float, df: float) -> float:

@@ -39,7 +39,7 @@ class Test:
         control: The metric in the control.
         treatment: In the treatment.
         effect: Absolute.
-        relative: As a share of the control.
+        lift: As a share of the control.
         se: Of the effect, for what could have been seen.
         crit: Critical size of the statistic.
         why: Why this test.
@@ -54,7 +54,7 @@ class Test:
     control: float
     treatment: float
     effect: Effect
-    relative: Effect
+    lift: Effect
     se: float
     crit: float
     why: str
@@ -79,13 +79,13 @@ def nothing(kind: Kind, control: float, treatment: float, level: Level, reason: 
         alpha=level.alpha,
         method="none",
     )
-    relative = unknown(effect, over(treatment - control, abs(control)))
+    lift = unknown(effect, over(treatment - control, abs(control)))
     return Test(
         kind=kind,
         control=control,
         treatment=treatment,
         effect=effect,
-        relative=relative,
+        lift=lift,
         se=nan,
         crit=nan,
         why="",
