@@ -10,12 +10,18 @@ from bench._cpu import cpu_seconds
 from bench._line import Line
 from bench._sample import Agreement, between
 from tutordex_analysis.frame import Floats
-from tutordex_analysis.model import multiplicity
+from tutordex_analysis.model import counters, multiplicity
 from tutordex_analysis.model.experiment import compare, family
 
 ALPHA, DAYS, HOURS = 0.05, 14, 24
 A_DAY = 300.0  # events an arm
 METRICS = 12
+WORLDS = (
+    ("independent requests", 1.0, 0.0),
+    ("bursts, variance × 15", 15.0, 0.0),
+    ("own worker, × 39, 3 h", 39.0, 3.0),
+    ("own worker, × 39, 8 h", 39.0, 8.0),
+)
 CORRECTIONS: tuple[tuple[multiplicity.Correction, float], ...] = (("holm", 0.056), ("benjamini-hochberg", 0.055))
 
 
@@ -23,12 +29,14 @@ def null_counters(*, runs: int, seed: int, agreement: Agreement) -> list[Line]:
     """Two arms that do not differ, counted by the hour for 14 days."""
     rng = np.random.default_rng([seed, 7])
     lines = []
-    crit = -special.stdtrit(DAYS - 1, ALPHA / 2)
-    for name, inflated in (("independent requests", 1.0), ("bursts, variance × 15", 15.0), ("own worker, × 39", 39.0)):
-        arms = [_hours(rng, runs, inflated, slow="worker" in name) for _ in range(2)]
+    df = counters.cosines(DAYS)
+    waves = np.cos(np.pi * np.outer(np.arange(1, df + 1), np.arange(DAYS) + 0.5) / DAYS) * np.sqrt(2 / DAYS)
+    crit = -special.stdtrit(df, ALPHA / 2)
+    for name, inflated, memory in WORLDS:
+        arms = [_hours(rng, runs, inflated, memory=memory) for _ in range(2)]
         days = [one.reshape(runs, DAYS, HOURS).sum(axis=2) for one in arms]
         off = days[1] - days[0]
-        t = off.mean(axis=1) / (off.std(axis=1, ddof=1) / np.sqrt(DAYS))
+        t = off.mean(axis=1) / np.sqrt(((off @ waves.T) ** 2).mean(axis=1) / DAYS)
         naive = np.abs(arms[1].sum(axis=1) - arms[0].sum(axis=1)) / np.sqrt(arms[0].sum(axis=1) + arms[1].sum(axis=1))
         print(f"counters, {name}: Poisson's test finds {np.mean(naive > 1.96):.1%}", flush=True)
         lines += between("counters", f"{name}: false positives", float(np.mean(np.abs(t) >= crit)), 0.03, 0.07)
@@ -36,18 +44,18 @@ def null_counters(*, runs: int, seed: int, agreement: Agreement) -> list[Line]:
         for run in range(15):
             tables = [pd.DataFrame({"ds": ds, "y": one[run]}) for one in arms]
             verdict = compare(tables[0], tables[1], assignment="request")
-            agreement.near(float(2 * special.stdtr(DAYS - 1, -abs(t[run]))), verdict.p_value)
+            agreement.near(float(2 * special.stdtr(df, -abs(t[run]))), verdict.p_value)
     return lines
 
 
-def _hours(rng: np.random.Generator, runs: int, inflated: float, *, slow: bool) -> Floats:
-    """Events by the hour, with a day, whose total varies `inflated` times as much as Poisson."""
+def _hours(rng: np.random.Generator, runs: int, inflated: float, *, memory: float) -> Floats:
+    """Events by the hour, with a day, whose total varies `inflated` times as much as Poisson; memory is in hours."""
     hour = np.arange(DAYS * HOURS)
     rate = A_DAY / HOURS * (1 + 0.6 * np.sin(2 * np.pi * hour / HOURS))
-    if not slow:
+    if not memory:
         size = inflated  # a burst of m events: the variance of a sum of bursts is m times the mean
         return np.asarray(rng.poisson(rate / size, (runs, len(hour))) * size, dtype=np.float64)
-    keep = np.exp(-1 / 3)  # the speed of a worker is remembered for three hours
+    keep = np.exp(-1 / memory)  # the speed of a worker changes slowly
     state, states = rng.normal(size=runs), []
     for _ in hour:
         state = keep * state + np.sqrt(1 - keep**2) * rng.normal(size=runs)

@@ -55,7 +55,7 @@ def test_bursts_vary_as_much_as_they_should():
     from bench import _units
 
     rng = np.random.default_rng(0)
-    for inflated, slow in ((15.0, False), (39.0, True)):
-        totals = _units._hours(rng, 4000, inflated, slow=slow).sum(axis=1)
+    for inflated, memory in ((15.0, 0.0), (39.0, 3.0)):
+        totals = _units._hours(rng, 4000, inflated, memory=memory).sum(axis=1)
         assert totals.mean() == pytest.approx(_units.A_DAY * _units.DAYS, rel=0.03)
         assert totals.var() / totals.mean() == pytest.approx(inflated, rel=0.15)

@@ -154,7 +154,7 @@ def test_counters_are_paired_by_day():
     one, two = buckets(5.0), buckets(6.5, seed=1)
     verdict = compare(one, two, assignment="request")
     assert verdict.blocks == 14
-    assert verdict.effect.df == 13
+    assert verdict.effect.df == 7
     assert verdict.status == "better"
     assert 0.3 < verdict.dispersion < 3
     days = [y.groupby(y["ds"].dt.floor("D"))[["y", "trials"]].sum() for y in (one, two)]

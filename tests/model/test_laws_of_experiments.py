@@ -203,3 +203,25 @@ def test_only_outcomes_after_the_first_exposure_count():
         exposure.first_exposures(seen.assign(ds=seen["ds"].dt.tz_localize(None)))
     with pytest.raises(ExperimentError, match="empty cells"):
         exposure.first_exposures(seen.assign(unit=[1, 1, 2, 3, None]))
+
+
+def test_blocks_that_hang_together_are_no_independent_ones():
+    rng = np.random.default_rng(5)
+    swings, false = 0.25, {"paired": 0, "t": 0}  # correlation from day to day
+    for _ in range(1500):
+        off = [rng.normal()]
+        for _ in range(13):
+            off.append(swings * off[-1] + math.sqrt(1 - swings**2) * rng.normal())
+        y, x = np.full(14, 100.0), 100 + 5 * np.array(off)
+        found = counters.paired_blocks(y, x)
+        plain = (x - y).mean() / ((x - y).std(ddof=1) / math.sqrt(14))
+        false["paired"] += found.effect.p_value <= 0.05
+        false["t"] += tail.p_value(plain, df=13) <= 0.05
+    assert false["paired"] / 1500 <= 0.085 < false["t"] / 1500
+
+
+def test_all_cosines_are_the_plain_variance():
+    y, x = np.array([3.0, 5, 2, 8, 4, 6]), np.array([4.0, 4, 5, 9, 9, 6])
+    found = counters.paired_blocks(y, x)  # six blocks: five cosines
+    assert found.effect.se == pytest.approx((x - y).std(ddof=1) / math.sqrt(6))
+    assert found.effect.df == 5

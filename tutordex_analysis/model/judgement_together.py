@@ -97,7 +97,7 @@ def blocks_test(control: Blocks, treatment: Blocks, level: Level, share: float) 
         dispersion=found.dispersion,
         effective_n=total / max(found.dispersion, 1.0),
         blocks=found.blocks,
-        why="events come in bursts that both arms share: they are paired in blocks of time, whose spread is measured",
+        why="events come in bursts and swings: the arms are paired in blocks of time, whose spread is measured",
     )
 
 
