@@ -144,7 +144,8 @@ def summary_of(fields):
     if has(fields, "successes"):
         return summary.of_successes(fields["successes"], n, ddof=0)
     mean = pick(fields, "mean average", default=None)
-    mean = fields["sum"] / n if mean is None else mean
+    if mean is None:
+        return summary.of_successes(pick(fields, "sum conversions events"), n, ddof=0)
     if has(fields, "variance var"):
         variance = pick(fields, "variance var")
     elif has(fields, "se standard_error"):
@@ -197,6 +198,11 @@ def columns_of(key, wanted):
 
 def moments_of(fields, wanted):
     """Means and covariances of the wanted columns, from raw lists or from sums."""
+    for key, value in list(fields.items()):  # tables within the table
+        if isinstance(value, dict):
+            fields = fields | {f"{key}_{name}": one for name, one in value.items() if name not in ("n", "n_units")}
+            fields = {"n": value.get("n", value.get("n_units"))} | fields
+    fields = {key: value for key, value in fields.items() if value is not None and not isinstance(value, dict)}
     raw = {}
     for key, value in fields.items():
         if isinstance(value, (list, tuple)):
@@ -222,17 +228,13 @@ def moments_of(fields, wanted):
 # --- writing an answer ------------------------------------------------------------------------------------------------
 
 
-def bound(value):
-    return "inf" if value == math.inf else "-inf" if value == -math.inf else value
-
-
 def numbers(effect, **more):
     """An effect under all of its usual names."""
-    ci = [bound(effect.ci_lo), bound(effect.ci_hi)]
+    ci = [effect.ci_lo, effect.ci_hi]
     found = {
         **named("p p_value pvalue", effect.p_value),
         **named("z t statistic t_statistic z_statistic test_statistic", effect.statistic),
-        **named("df dof degrees_of_freedom", bound(effect.df)),
+        **named("df dof degrees_of_freedom", effect.df),
         **named("ci interval confidence_interval", ci),
         **named("ci_low ci_lo ci_lower lower", ci[0]),
         **named("ci_high ci_hi ci_upper upper", ci[1]),
@@ -247,12 +249,12 @@ def numbers(effect, **more):
         found |= named("log_ratio log_estimate estimate_log", log)
         found |= named("log_se se_log se standard_error_log se_log_ratio", effect.log_se)
         found |= {
-            "ci_log": [math.log(x) if x > 0 else "-inf" for x in (effect.ci_lo, effect.ci_hi)],
+            "ci_log": [math.log(x) if x > 0 else -math.inf for x in (effect.ci_lo, effect.ci_hi)],
             "relative": effect.ratio - 1,
             "lift": effect.ratio - 1,
-            "relative_ci": [bound(effect.ci_lo - 1), bound(effect.ci_hi - 1)],
-            "ci_relative": [bound(effect.ci_lo - 1), bound(effect.ci_hi - 1)],
-            "lift_ci": [bound(effect.ci_lo - 1), bound(effect.ci_hi - 1)],
+            "relative_ci": [effect.ci_lo - 1, effect.ci_hi - 1],
+            "ci_relative": [effect.ci_lo - 1, effect.ci_hi - 1],
+            "lift_ci": [effect.ci_lo - 1, effect.ci_hi - 1],
         }
     return found | more
 
@@ -312,7 +314,7 @@ def miettinen_nurminen(inputs, settings):
     null = pick(settings, "null value", default=0.0)
     if "ratio" in str(pick(settings, "compare difference scale", default="")).lower() or is_relative(settings):
         found = proportion.relative_score(c, t, **options)
-        more = {"ratio": found.estimate + 1, "ratio_ci": [found.ci_lo + 1, bound(found.ci_hi + 1)]}
+        more = {"ratio": found.estimate + 1, "ratio_ci": [found.ci_lo + 1, found.ci_hi + 1]}
         return numbers(found, **risks(c, t), **more)
     return numbers(proportion.score(c, t, null=null, corrected=corrected, **options), **risks(c, t))
 
@@ -337,7 +339,7 @@ def exact_2x2(inputs, settings):
     fisher = tests["fisher"]
     a, b, x, y = t.successes, t.n - t.successes, c.successes, c.n - c.successes
     sample = a * y / (b * x) if b * x else math.inf
-    ci = [fisher.ci_lo, bound(fisher.ci_hi)]
+    ci = [fisher.ci_lo, fisher.ci_hi]
     main = tests[chosen]
     mid = fisher_mid_p(c, t, side)
     return {
@@ -345,8 +347,8 @@ def exact_2x2(inputs, settings):
         **named("p p_value p_exact", main.p_value),
         **named("p_mid mid_p p_midp p_fisher_mid", mid),
         "statistic": main.statistic,
-        **named("odds_ratio sample_odds_ratio odds_ratio_sample", bound(sample)),
-        **named("conditional_odds_ratio odds_ratio_conditional odds_ratio_cmle", bound(fisher.odds_ratio)),
+        **named("odds_ratio sample_odds_ratio odds_ratio_sample", sample),
+        **named("conditional_odds_ratio odds_ratio_conditional odds_ratio_cmle", fisher.odds_ratio),
         **named("ci odds_ratio_ci ci_odds_ratio conditional_odds_ratio_ci", ci),
         "estimate": t.p - c.p,
         **risks(c, t),
@@ -438,7 +440,7 @@ def non_inferiority(inputs, settings):
         low, high = plain.effect.ci_lo, plain.effect.ci_hi
     one_sided = {"lower_bound": low, "upper_bound": high, "ci": [low, high], "ci_lower": low, "ci_low": low}
     if re.search(r"one-sided|greater|larger", str(pick(settings, "ci interval ci_side", default="")).lower()):
-        one_sided["ci"] = [low, "inf"] if better else ["-inf", high]
+        one_sided["ci"] = [low, math.inf] if better else [-math.inf, high]
     return numbers(found.effect) | flags | one_sided | risks(c, t)
 
 
@@ -447,6 +449,15 @@ def clustered_proportion(inputs, settings):
 
     def parts(fields):
         rows = pick(fields, "clusters units", default=fields) if isinstance(fields, dict) else fields
+        ids = (
+            pick(rows, "cluster cluster_id cluster_ids user user_id users ids", default=None)
+            if rows is fields
+            else None
+        )
+        if isinstance(ids, list):
+            _, codes = np.unique(ids, return_inverse=True)
+            y = np.array(pick(rows, "y outcome outcomes converted success successes values"), float)
+            return np.bincount(codes, weights=y), np.bincount(codes).astype(float)
         if isinstance(rows, dict):
             successes = pick(rows, "successes conversions events y x numerator")
             sizes = pick(rows, "n trials sizes totals sessions m denominator")
@@ -483,6 +494,9 @@ def clustered_proportion(inputs, settings):
     df = math.inf
     if re.search(r"\bt\b|student|welch", str(pick(settings, "reference", default="")).lower()):
         df = clusters - parameters
+        if "welch" in text and two:
+            means_ = [ratio.of_ratio(summary.moments_of_values(y, m)) for y, m in sets]
+            df = means.welch_df(*means_)
     found = wald(estimate, math.sqrt(sum(variances)), method="", df=df, **options)
     naive = math.sqrt(sum(p * (1 - p) / m.sum() for p, (_, m) in zip(values, sets, strict=True)))
     effects = named("design_effect deff", (found.se / naive) ** 2)
@@ -537,7 +551,7 @@ def log_ratio_of_means(inputs, settings):
     if re.search(r"ratio - 1|ratio-1|minus 1|minus one|lift|relative", words(settings)):
         return numbers(found) | {
             "estimate": found.ratio - 1,
-            "ci": [bound(found.ci_lo - 1), bound(found.ci_hi - 1)],
+            "ci": [found.ci_lo - 1, found.ci_hi - 1],
         }
     return numbers(found)
 
@@ -841,9 +855,9 @@ def quantile_ci(inputs, settings):
     low, high = found.rank_lo, found.rank_hi
     return {
         **named("estimate quantile quantile_hat median", found.estimate),
-        **named("ci interval", [bound(found.ci_lo), bound(found.ci_hi)]),
-        **named("ci_low lower", bound(found.ci_lo)),
-        **named("ci_high upper", bound(found.ci_hi)),
+        **named("ci interval", [found.ci_lo, found.ci_hi]),
+        **named("ci_low lower", found.ci_lo),
+        **named("ci_high upper", found.ci_hi),
         **named("ranks rank", [low, high]),
         **named("rank_low rank_lower lower_rank rank_lo j l", low),
         **named("rank_high rank_upper upper_rank rank_hi k u", high),
@@ -939,7 +953,10 @@ def srm_chi_square(inputs, settings):
 def srm_sequential(inputs, settings):
     looks = pick(inputs, "looks daily increments counts observed daily_counts data batches daily_users", default=None)
     if looks is None:
-        looks = list(zip(*(per_arm(one) for one in arms(inputs)), strict=True))
+        nested = [
+            value for value in inputs.values() if isinstance(value, list) and value and isinstance(value[0], list)
+        ]
+        looks = nested[0] if nested else list(zip(*(per_arm(one) for one in arms(inputs)), strict=True))
     looks = [per_arm(row) if isinstance(row, (list, tuple, dict)) else row for row in looks]
     if looks and not isinstance(looks[0], (list, tuple)):
         looks = [looks]
@@ -1047,6 +1064,10 @@ def base_effect(inputs, settings):
 
 
 def confidence_sequence(inputs, settings, side="two-sided"):
+    looks = pick(inputs, "looks", default=None)
+    if isinstance(looks, list):
+        each = [confidence_sequence({**inputs, "looks": None, **one}, settings, side) for one in looks]
+        return each[-1] | {f"{key}s": [one[key] for one in each] for key in ("ci", "p", "estimate", "half_width")}
     effect, n = base_effect(inputs, settings)
     both = {**inputs, **settings}
     tuning = pick(
@@ -1063,7 +1084,7 @@ def confidence_sequence(inputs, settings, side="two-sided"):
         "n": n,
     }
     low, high = found.effect.ci_lo, found.effect.ci_hi
-    return numbers(found.effect) | more | {"lower_bound": bound(low), "upper_bound": bound(high)}
+    return numbers(found.effect) | more | {"lower_bound": low, "upper_bound": high}
 
 
 def confidence_sequence_one_sided(inputs, settings):
@@ -1071,7 +1092,7 @@ def confidence_sequence_one_sided(inputs, settings):
 
 
 def spending_of(settings):
-    text = words(settings)
+    text = str(pick(settings, "spending spending_function function type method", default="")).lower()
     number = pick(settings, "rho gamma parameter", default=None)
     if "pocock" in text:
         return group_sequential.pocock
@@ -1099,13 +1120,13 @@ def group_bounds(inputs, settings):
     found = group_sequential.bounds(
         times, alpha=alpha_of(settings), sides=sided(settings), spending=spending_of(settings)
     )
-    spent, z = list(found.spent), [bound(one) for one in found.z]
+    spent, z = list(found.spent), list(found.z)
     each = np.diff([0.0, *spent]).tolist()
     one_side = [tail.lower_tail(-one) for one in found.z]
     result = {
         **named("cumulative_alpha alpha_spent cumulative_alpha_spent spent", spent),
         **named("z_bounds bounds upper_bounds z critical_values", z),
-        "lower_bounds": [-one if isinstance(one, float) else "-inf" for one in z],
+        "lower_bounds": [-one for one in z],
         **named("incremental_alpha alpha_increments", each),
         **named("nominal_p p_bounds nominal_alpha", list(found.nominal_p)),
         "nominal_p_one_sided": one_side,
@@ -1634,13 +1655,12 @@ def normal_posterior(inputs, settings, *, flat):
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-def rows_of(inputs, names):
+def rows_of(inputs, names, second="ds"):
     rows = pick(inputs, names, default=None)
     if isinstance(rows, dict):
         return pd.DataFrame(rows)
     if rows and isinstance(rows[0], (list, tuple)):
-        columns = ["unit", "arm", "ds"] if len(rows[0]) == 3 else ["unit", "ds"]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=["unit", "arm", "ds"] if len(rows[0]) == 3 else ["unit", second])
     return None if rows is None else pd.DataFrame(rows)
 
 
@@ -1670,7 +1690,7 @@ def renamed(frame):
 
 def event_tables(inputs):
     """Exposures and outcomes, from two tables or from one in which a column tells them apart."""
-    exposures = rows_of(inputs, "exposures assignments exposure")
+    exposures = rows_of(inputs, "exposures assignments exposure", "arm")
     theirs = "outcomes conversions outcome_events applies" + (" events" if exposures is not None else "")
     events = rows_of(inputs, theirs)
     if exposures is None:

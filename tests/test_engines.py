@@ -175,7 +175,7 @@ def _():
 @case("welch_t", RAW, alternative="greater")
 def _():
     found = stats.ttest_ind(B, A, equal_var=False, alternative="greater")
-    return {"t": found.statistic, "p": found.pvalue, "ci": [found.confidence_interval().low, "inf"]}
+    return {"t": found.statistic, "p": found.pvalue, "ci": [found.confidence_interval().low, math.inf]}
 
 
 @case("welch_t_relative_delta", {"control": sums(A), "treatment": sums(B)})
@@ -400,7 +400,7 @@ def _():  # the p-value is the alpha whose bound, at the same rho, is 0
     for _ in range(300):
         p = math.sqrt(low * high)
         low, high = (p, high) if half(p) > middle else (low, p)
-    return {"ci": [middle - half(0.05), "inf"], "p": p}
+    return {"ci": [middle - half(0.05), math.inf], "p": p}
 
 
 @case("group_sequential_bounds", {"information_fractions": [0.2, 0.4, 0.6, 0.8, 1.0]}, spending="Pocock", sides=2)

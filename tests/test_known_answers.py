@@ -21,6 +21,8 @@ def apart(got, expected, tolerance):
         if not isinstance(got, (list, tuple)) or len(got) != len(expected):
             return [f"{got} for {expected}"]
         return [one for a, b in zip(got, expected, strict=True) for one in apart(a, b, tolerance)]
+    if expected in ("inf", "-inf", math.inf, -math.inf):
+        return [] if got == float(expected) else [f"{got} for {expected}"]
     if isinstance(expected, (bool, str)) or expected is None:
         return [] if got == expected else [f"{got} for {expected}"]
     if not isinstance(got, (int, float)) or isinstance(got, bool) or math.isnan(got):
