@@ -90,7 +90,7 @@ def test_fieller_is_open_where_the_control_may_be_zero():
 
 
 @given(
-    st.lists(st.floats(0, 1), min_size=1, max_size=20), st.sampled_from(["holm", "benjamini-hochberg", "bonferroni"])
+    st.lists(st.floats(0, 0.08), min_size=1, max_size=20), st.sampled_from(["holm", "benjamini-hochberg", "bonferroni"])
 )
 @settings(max_examples=100, deadline=None)
 def test_the_level_of_an_interval_agrees_with_the_correction(p, correction):
@@ -166,6 +166,20 @@ def test_a_quantile_of_clustered_values_is_less_sure():
     assert one.variance > 4 * two.variance
     with pytest.raises(ExperimentError, match="too few"):
         quantile.clustered(together[:30], unit[:30], 0.95)
+
+
+def test_the_error_of_a_quantile_is_that_of_the_slow_loop():
+    rng = np.random.default_rng(8)
+    unit, y = np.repeat(np.arange(60), 5), rng.gamma(2, 1, 300)
+    middle = np.quantile(y, 0.7)
+    shares = [sum(v <= middle for v in y[unit == one]) for one in range(60)]
+    mean = sum(shares) / 60
+    se = math.sqrt(sum((one - mean) ** 2 for one in shares) / 59 * 60) / 300
+    crit = tail.critical(0.05, df=59)
+    width = np.quantile(y, 0.7 + crit * se) - np.quantile(y, 0.7 - crit * se)
+    found = quantile.clustered(y, unit, 0.7)
+    assert found.n == 60
+    assert math.sqrt(found.variance_of_mean) == pytest.approx(width / (2 * crit))
 
 
 def test_power_and_sample_size_are_inverse():
