@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tutordex_analysis.model.anomaly import detect
     from tutordex_analysis.model.backtest import backtest
     from tutordex_analysis.model.breach import breach
+    from tutordex_analysis.model.experiment import compare
     from tutordex_analysis.model.forecast import forecast
     from tutordex_analysis.model.policy import Policy
     from tutordex_analysis.sink import plot
@@ -22,6 +23,7 @@ _HOMES = {
     "TimeRange": "frame",
     "backtest": "model.backtest",
     "breach": "model.breach",
+    "compare": "model.experiment",
     "connect": "source.connect",
     "detect": "model.anomaly",
     "forecast": "model.forecast",
@@ -31,7 +33,19 @@ _HOMES = {
 }
 _RESULTS = ("backtest", "breach", "forecast")
 
-__all__ = ["Policy", "TimeRange", "backtest", "breach", "connect", "detect", "forecast", "labels", "plot", "wide"]
+__all__ = [
+    "Policy",
+    "TimeRange",
+    "backtest",
+    "breach",
+    "compare",
+    "connect",
+    "detect",
+    "forecast",
+    "labels",
+    "plot",
+    "wide",
+]
 
 
 def __getattr__(name: str) -> object:

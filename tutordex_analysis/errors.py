@@ -34,6 +34,10 @@ class NotEnoughData(AnalysisError):
     """The question needs more history than came; the message names both."""
 
 
+class ExperimentError(AnalysisError, ValueError):
+    """An experiment's numbers cannot be what they are said to be, such as more successes than trials."""
+
+
 class PublishRefused(AnalysisError):
     """The numbers may not be handed on: too old, too many, or not finite."""
 

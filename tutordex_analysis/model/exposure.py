@@ -1,0 +1,120 @@
+"""Who was in an experiment: the first exposure of each unit, and what it did afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tutordex_analysis.errors import ExperimentError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exposed:
+    """Units of an experiment.
+
+    Attributes:
+        frame: unit, arm, ds (first exposure), one row a unit, sorted by unit.
+        crossed: Units that saw more than one arm; they are in no arm.
+        repeated: Rows that were the same as another one.
+    """
+
+    frame: pd.DataFrame
+    crossed: tuple[object, ...]
+    repeated: int
+
+    def units(self) -> dict[str, int]:
+        """Units of each arm."""
+        counts = self.frame.groupby("arm", observed=True)["unit"].size()
+        return {str(arm): int(n) for arm, n in counts.items()}
+
+
+def first_exposures(exposures: pd.DataFrame, *, arms: Sequence[str] | None = None) -> Exposed:
+    """The first exposure of each unit; a unit that saw two arms is reported and left out.
+
+    Args:
+        exposures: Columns unit, arm, ds; any order, any number of rows a unit; ds aware of its zone where it is a time.
+        arms: Those that there are; None takes all that came.
+
+    Raises:
+        ExperimentError: A column is missing, an arm is unknown, a unit or time is empty, or times have no zone.
+    """
+    _needs(exposures, ("unit", "arm", "ds"))
+    if arms is not None:
+        unknown = sorted(set(exposures["arm"].astype(str)) - set(arms))
+        if unknown:
+            raise ExperimentError(f"unknown variant {unknown[0]!r}; there are {', '.join(arms)}")
+    table = exposures[["unit", "arm", "ds"]].drop_duplicates()
+    repeated = len(exposures) - len(table)
+    seen = table.groupby("unit", observed=True)["arm"].nunique()
+    crossed = seen.index[seen > 1]
+    table = table[~table["unit"].isin(crossed)].sort_values(["unit", "ds"], kind="stable")
+    first = table.drop_duplicates("unit").reset_index(drop=True)
+    return Exposed(frame=first, crossed=tuple(crossed.tolist()), repeated=repeated)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcomes:
+    """What exposed units did.
+
+    Attributes:
+        frame: unit, arm, ds, converted (True or False), events, value; one row an exposed unit.
+        before: Outcomes that came before the exposure of their unit; they do not count.
+        unexposed: Outcomes of units that were never exposed or saw two arms; they do not count.
+        repeated: Rows that were the same as another one; they count once.
+    """
+
+    frame: pd.DataFrame
+    before: int
+    unexposed: int
+    repeated: int
+
+
+def outcomes(exposed: Exposed, events: pd.DataFrame, *, within: pd.Timedelta | None = None) -> Outcomes:
+    """Outcomes joined to the units, from the exposure on.
+
+    Args:
+        exposed: Of `first_exposures`.
+        events: Columns unit, ds and, where there is one, value (else each counts 1).
+        within: Only outcomes so long after the exposure; None takes all.
+
+    Raises:
+        ExperimentError: A column is missing, a value is NaN, or times have no zone.
+    """
+    _needs(events, ("unit", "ds"))
+    table = events if "value" in events else events.assign(value=1.0)
+    if table["value"].isna().any():
+        raise ExperimentError(f"{int(table['value'].isna().sum())} outcomes have no value")
+    keys = [name for name in ("unit", "ds", "value", "event_id") if name in table]
+    once = table[keys].drop_duplicates()
+    units = exposed.frame.rename(columns={"ds": "exposed_at"})
+    joined = once.merge(units, on="unit", how="left")
+    known = joined["exposed_at"].notna()
+    later = known & (joined["ds"] >= joined["exposed_at"])
+    if within is not None:
+        later &= joined["ds"] - joined["exposed_at"] <= within
+    totals = joined[later].groupby("unit", observed=True)["value"].agg(["size", "sum"])
+    frame = exposed.frame.merge(totals, left_on="unit", right_index=True, how="left")
+    frame = frame.rename(columns={"size": "events", "sum": "value"})
+    frame = frame.assign(events=frame["events"].fillna(0).astype(int), value=frame["value"].fillna(0.0))
+    return Outcomes(
+        frame=frame.assign(converted=frame["events"] > 0),
+        before=int((known & (joined["ds"] < joined["exposed_at"])).sum()),
+        unexposed=int((~known).sum()),
+        repeated=len(table) - len(once),
+    )
+
+
+def _needs(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise ExperimentError(f"the table has no column {missing[0]!r}; it needs {', '.join(columns)}")
+    empty = [name for name in columns if frame[name].isna().any()]
+    if empty:
+        raise ExperimentError(f"column {empty[0]!r} has empty cells")
+    ds = frame["ds"]
+    if pd.api.types.is_datetime64_any_dtype(ds) and ds.dt.tz is None:
+        raise ExperimentError("the times have no zone; localise them, such as with tz_localize('UTC')")
+    if not pd.api.types.is_datetime64_any_dtype(ds) and not pd.api.types.is_numeric_dtype(ds):
+        raise ExperimentError("column 'ds' is neither times nor numbers")
