@@ -1,4 +1,4 @@
-"""Limits that follow from history: what chance alone would pass only as rarely as asked, at each step of the week to come.
+"""Limits that follow from history: what chance passes only as rarely as asked, at each step of the week to come.
 
 Each way learns from history up to a moment and gives limits of the steps after it, so the same call for a past moment
 knows nothing of what came later. `usual` does the same for values that are no counts.
@@ -93,9 +93,7 @@ def timeline(
     return Timeline(ds=ds, back=back, week=clock.week, day=clock.day, sunday=clock.sunday, step=step)
 
 
-def most_events(
-    y: Floats, *, time: Timeline, season_lengths: Sequence[int], chance: float, window: int = 1
-) -> Learnt:
+def most_events(y: Floats, *, time: Timeline, season_lengths: Sequence[int], chance: float, window: int = 1) -> Learnt:
     """The number of events that chance passes this rarely: an alert fires above it.
 
     Args:
@@ -135,7 +133,9 @@ def longest_gap(y: Floats, *, time: Timeline, season_lengths: Sequence[int], cha
     usual, quiet, rough = _placed(ahead, time)
     told = (chance, USUALLY[1], USUALLY[0])
     value, lower, upper = (_gap(ahead, usual, rough, one, time) for one in told)
-    return Learnt(value=value, eased=np.maximum(value, _gap(ahead, quiet, rough, chance, time)), lower=lower, upper=upper)
+    return Learnt(
+        value=value, eased=np.maximum(value, _gap(ahead, quiet, rough, chance, time)), lower=lower, upper=upper
+    )
 
 
 def room(
@@ -232,7 +232,8 @@ def _counted(
 def _summed(x: Floats, window: int, back: int) -> Floats:
     """Sums of the `window` values up to each of those from `back` on."""
     run = np.concatenate([np.zeros((len(x), 1)), np.cumsum(x, axis=1)], axis=1)
-    return run[:, back + 1 :] - run[:, back + 1 - window : x.shape[1] + 1 - window]
+    found: Floats = run[:, back + 1 :] - run[:, back + 1 - window : x.shape[1] + 1 - window]
+    return found
 
 
 def _gap(ahead: Rates, rate: Floats, rough: Floats, chance: float, time: Timeline) -> Floats:
@@ -250,4 +251,5 @@ def _gap(ahead: Rates, rate: Floats, rough: Floats, chance: float, time: Timelin
     found = np.empty_like(start)
     for i, row in enumerate(run):
         found[i] = ends - np.interp(start[i], row, np.arange(len(row)), left=-np.inf)
-    return found * time.step.total_seconds()
+    seconds: Floats = found * time.step.total_seconds()
+    return seconds

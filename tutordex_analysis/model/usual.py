@@ -17,6 +17,7 @@ _FIRST = 2  # weeks before the first one that is judged
 _SLOW = 3.0  # weeks that speak for the shape of the day against that of the week
 _SHRINK = 8.0  # residuals that speak for one spread at all hours
 _TAIL, _LEAST_TAIL = 0.05, 5.0  # share of the values, and how many, that the far end is made from
+_INCIDENTS, _FAR_BEYOND = 0.1, 3.0  # share of the days; times the largest value of the other days
 _FAR = ((0.5, np.log(2)), (0.75, np.log(4)))  # quantiles of an exponential in units of its mean
 
 
@@ -25,7 +26,8 @@ def edge(y: Floats, *, time: Timeline, chance: float, direction: str = "above") 
 
     The level is the median of the last week, the shape a median of earlier ones. How far values lie off is told by
     weeks that the shape did not see, in units of the hour's own spread; where `chance` asks for more than was ever
-    seen, the far end goes on as an exponential.
+    seen, the far end goes on as an exponential. Up to a tenth of the days, if far beyond all others, are taken for
+    incidents, which shall alert, and not for what is usual.
 
     Args:
         y: Values up to the moment, shape (n_series, n), NaN where there is a gap; at least three weeks.
@@ -46,7 +48,7 @@ def edge(y: Floats, *, time: Timeline, chance: float, direction: str = "above") 
     error = np.stack(errors, axis=1)
     spread = _spread(error, day)
     expected = level[:, -1, None] + _shape(off[:, -_SHAPE_WEEKS:], day)
-    z = (error / np.where(spread > 0, spread, 1.0)[:, None]).reshape(len(y), -1)
+    z = _calm((error / np.where(spread > 0, spread, 1.0)[:, None]).reshape(len(y), -1), day)
     far = [np.array([quantile(row, one) for row in z]) for one in (1 - chance, *USUALLY)]
     at = np.arange(time.horizon) % week  # the history ends where the future begins
     value, lower, upper = (sign * (expected + spread * one[:, None])[:, at] for one in far)
@@ -55,7 +57,7 @@ def edge(y: Floats, *, time: Timeline, chance: float, direction: str = "above") 
 
 
 def quantile(z: Floats, level: float) -> float:
-    """A quantile of a sample, NaNs left out; beyond what the sample can tell an exponential goes on from its far end."""
+    """A quantile of a sample without its NaNs; beyond what it can tell an exponential goes on from its far end."""
     known = np.sort(z[~np.isnan(z)])
     n = len(known)
     if not n:
@@ -68,6 +70,15 @@ def quantile(z: Floats, level: float) -> float:
     excess = known[known > start] - start
     scale = max((float(np.quantile(excess, p)) / far for p, far in _FAR), default=0.0) if len(excess) else 0.0
     return float(start + scale * max(np.log(share / beyond), 0.0))
+
+
+def _calm(z: Floats, day: int) -> Floats:
+    """The same without days that are far beyond all others."""
+    by_day = z.reshape(len(z), -1, day)
+    worst = np.nan_to_num(by_day, nan=-np.inf).max(axis=2)
+    rest = np.quantile(worst, 1 - _INCIDENTS, axis=1, method="higher", keepdims=True)
+    wild = worst > np.maximum(_FAR_BEYOND * rest, 0.0)
+    return np.where(wild[..., None], np.nan, by_day).reshape(z.shape)
 
 
 def _shape(off: Floats, day: int) -> Floats:
