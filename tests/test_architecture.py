@@ -21,12 +21,14 @@ LEVELS = (
     {"moment", "disk"},
     {"frame", "promql", "measure", "civil", "spec", "yaml_file"},
     {"limit", "mask", "watch", "change", "inventory", "rule"},
-    {"catalogue", "catalogue_file", "settings", "incidents_file", "verdicts_file", "issued"},
+    {"catalogue", "catalogue_file", "settings", "incidents_file", "verdicts_file", "pins_file", "issued"},
     {"source", "model"},
     {"question", "sink"},
+    {"in_force"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
-    {"cli_anomalies", "cli_catalogue", "cli_ledger", "cli_world"},
+    {"cli_anomalies", "cli_catalogue", "cli_ledger", "cli_world", "cli_pins"},
+    {"cli_rules"},
     {"cli"},
     {"__main__"},
 )
@@ -38,6 +40,7 @@ NEIGHBOURS = {
     ("incidents_file", "settings"),
     ("verdicts_file", "catalogue"),
     ("verdicts_file", "settings"),
+    ("pins_file", "settings"),
     ("weekly", "notebook"),
 }
 

@@ -94,6 +94,12 @@ class Pins:
         ]
         return mine[-1] if mine else None
 
+    @property
+    def state(self) -> dict[str, bool]:
+        """By alert, whether a pin of it is in force; none for all alerts at once."""
+        held = {one.alert for one in self.active}
+        return {name: name in held for name in sorted({*held, *self.over} - {ALL})}
+
 
 NO_PINS = Pins()
 

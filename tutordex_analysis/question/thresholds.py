@@ -11,7 +11,7 @@ import pandas as pd
 
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import NotHeld
+from tutordex_analysis.errors import FrameError, NotHeld
 from tutordex_analysis.frame import Floats, TimeRange
 from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.model.forecast import Forecast
@@ -147,7 +147,10 @@ def learn(
         if signal not in trained:
             trained[signal] = left_out(catalogue.signal(signal), history, masks.masks).training
         ahead = None if forecasts is None else forecasts.get(signal)
-        one = lesson(rule, trained[signal], catalogue, forecast=ahead, recent=recent, checked=checked)
+        try:
+            one = lesson(rule, trained[signal], catalogue, forecast=ahead, recent=recent, checked=checked)
+        except FrameError as error:  # an infinite value, say; the other limits stand
+            one = str(error)
         if isinstance(one, str):
             silent[name] = one
         else:
