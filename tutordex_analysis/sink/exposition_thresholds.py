@@ -41,7 +41,7 @@ def from_thresholds(rows: pd.DataFrame, *, pins: Mapping[str, bool]) -> tuple[Fa
         ),
         Family(
             name="tutordex_threshold_withheld",
-            help="For how many series no limit is learned, and why: history, scorecard, reading (nothing to learn from).",
+            help="For how many series no limit is learned, and why: history, scorecard, reading (nothing to learn of).",
             samples=tuple(
                 Sample(labels={"alert": alert, "why": why}, value=float(n)) for (alert, why), n in withheld.items()
             ),
