@@ -232,7 +232,7 @@ def _read(path: Path) -> tuple[yaml.Node, list[Pin]]:
 def _pins(text: str) -> list[Pin] | None:
     try:
         return _File.model_validate(_filled(yaml.load(text, Loader=yaml_file.LOADER))).pins  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, AttributeError):  # the last where it is no mapping any more
         return None
 
 

@@ -69,10 +69,10 @@ class Lesson:
             moved: Limits of each phase of the week, inside their rails.
             places: Columns of `learnt`.
         """
-        eased = self.learnt.eased[:, places] - self.learnt.value[:, places]
-        eased = np.where(np.isfinite(eased), eased, 0.0)  # two infinite ones
-        each = moved[:, self.time.week[self.time.back + places]] + eased
-        each = np.where(np.isnan(self.learnt.value[:, places]), np.nan, each)
+        value, eased = self.learnt.value[:, places], self.learnt.eased[:, places]
+        more = np.where(np.isinf(value), 0.0, eased - np.where(np.isinf(value), 0.0, value))
+        each = moved[:, self.time.week[self.time.back + places]] + more
+        each = np.where(np.isnan(value), np.nan, each)
         return np.clip(self.mildest(each), self.way.limit.floor, self.way.limit.ceiling)
 
     def mildest(self, values: Floats) -> Floats:

@@ -32,7 +32,7 @@ def over(
     moments: pd.DatetimeIndex,
     *,
     masks: Masks = NO_MASKS,
-    reach: Span = REACH,
+    reach: Span | pd.Timedelta = REACH,
     from_human: bool = True,
     capacity: bool = True,
 ) -> pd.DataFrame:
@@ -46,14 +46,15 @@ def over(
         catalogue: Rules, limits, civil time.
         moments: Rising, UTC.
         masks: Stretches that nothing is learnt from; only what had ended by then counts.
-        reach: How long a limit must serve.
+        reach: How long a limit must serve, zero for its moment alone; publish looks an hour ahead.
         from_human: The first limit moves on from the human value, as a first run does; false: it is what history says.
         capacity: Whether limits of capacity are learnt.
 
     Returns:
         Columns alert, labels (a dict), ds, value, in_force (learnt or railed), a row a moment.
     """
-    walk = _Walk(catalogue=catalogue, masks=masks, reach=duration(reach), from_human=from_human)
+    span = reach if isinstance(reach, pd.Timedelta) else duration(reach)
+    walk = _Walk(catalogue=catalogue, masks=masks, reach=span, from_human=from_human)
     rules = {
         name: rule
         for name, rule in learners(catalogue).items()

@@ -64,9 +64,7 @@ def findings(frame: pd.DataFrame, pins: Pins, catalogue: Catalogue) -> Iterator[
         some = "" if len(mine) == 1 else f" of {len(mine)} series"
         until = mine["sufficient_from"].max()
         day = "" if pd.isna(until) else f", likely until {day_text(until, ZoneInfo(catalogue.calendar.timezone))}"
-        yield _finding(
-            f"The human limit{some} of {alert} is in force{day}: there is too little history to learn one.", 5.0
-        )
+        yield _finding(f"The human limit{some} of {alert} is in force{day}: too little history to learn one.", 5.0)
     for row in records(frame[frame["refused"].isin(["scorecard", "reading"])]):
         name = f"{row['alert']} {row['where']}".strip()
         yield _finding(f"No limit is learned for {name}: {str(row['why']).removeprefix('human limit: ')}.", 10.0)

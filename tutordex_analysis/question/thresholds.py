@@ -176,9 +176,9 @@ def thresholds(
         at: The moment.
         kept: What the last run left; None where there was none, so that every limit starts from its human value.
         pins: What operators hold.
-        reach: How long the limits must serve; of the hours until then the mildest counts.
+        reach: How long the limits must serve, zero for the moment alone; of the hours until then the mildest counts.
     """
-    moment, span = instant(at), duration(reach)
+    moment, span = instant(at), reach if isinstance(reach, pd.Timedelta) else duration(reach)
     before = kept.values if kept is not None else {}
     since = A_DAY if kept is None else moment - kept.at
     rows: list[dict[str, object]] = []
