@@ -100,6 +100,14 @@ def test_a_pin_that_ended_is_ignored_and_told():
     assert pins_file.at([ended], RULES, NOW - pd.Timedelta("1s")).active == (ended,)
 
 
+def test_back_to_human_needs_no_end(tmp_path):
+    made = pin("Spike", None, until=None)
+    path = tmp_path / "pins.yaml"
+    pins_file.add(path, made)
+    assert pins_file.read(path) == (made,)
+    assert pins_file.at([made], RULES, NOW).of("Spike", {}) == made
+
+
 def test_of_two_pins_the_later_in_the_file_counts():
     first, every, last = pin(), pin("*", None), pin(value=500.0)
     assert pins_file.at([first, every], RULES, NOW).of("Spike", {}) == every

@@ -24,7 +24,9 @@ ALL = "*"  # every alert with a limit
 _HEAD = "# Limits that are held by hand (docs/thresholds.md#pins); of two for one alert the later counts.\npins:\n"
 
 
-def _moment(value: object) -> pd.Timestamp:
+def _moment(value: object) -> pd.Timestamp | None:
+    if value is None:
+        return None
     if not isinstance(value, (str, dt.datetime)):
         raise CatalogueError(f'{value} has no time of day; write a moment like "2026-03-01T09:00+08:00"')
     try:
