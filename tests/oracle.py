@@ -492,3 +492,24 @@ def anomalies(y, day, week, *, short, long, is_count=False):
         ready = seen > max(cycle, s._YOUNG + r.FIRST + 1)
         result.append((x - error, score if ready else math.nan, half))
     return np.array(result)
+
+
+def longest_gap(rates, extra, shape, chance, step_seconds):
+    """Seconds back from the end of `rates`, each the events of a step, until no event is as unlikely as `chance`."""
+    likely, seconds, slice_seconds = 0.0, 0.0, step_seconds / 600
+    for rate, wide in zip(reversed(rates), reversed(extra), strict=True):
+        for _ in range(600):
+            likely += math.log1p(rate * wide) / wide / 600
+            seconds += slice_seconds
+            if (shape / (shape + likely)) ** shape <= chance:
+                return seconds
+    return math.inf
+
+
+def moved(last, wanted, floor, ceiling, share, days):
+    """One limit of the last run, moved on; `share` a day."""
+    base = max(abs(last), 0.1 * (ceiling - floor))
+    most = base * ((1 + share) ** days - 1)
+    least = base * (1 - (1 + share) ** -days)
+    goal = min(max(wanted, floor), ceiling)
+    return min(max(goal, last - least, floor), last + most, ceiling)

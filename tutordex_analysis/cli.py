@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -180,6 +181,7 @@ def publish(
     import pandas as pd
 
     from tutordex_analysis import publish as publishing
+    from tutordex_analysis.in_force import Limits
     from tutordex_analysis.settings import load
     from tutordex_analysis.sink import ledger as records
     from tutordex_analysis.sink import serve as serving
@@ -190,20 +192,20 @@ def publish(
     reports = load().reports
     path = output or reports / "metrics.prom"
     where = connect(source)
-    watch = publishing.Watch()
+    watch, limits = publishing.Watch(), Limits.of(where)
+    published = partial(publishing.publication, where, validity=validity, as_of=as_of, horizon=horizon, reports=reports)
 
     def renew() -> publishing.Publication:
         now = pd.Timestamp.now("UTC")
         past = ledgers.folders(where)
-        made = publishing.publication(
-            where, now=now, validity=validity, as_of=as_of, horizon=horizon, reports=reports, ledger=past, watch=watch
-        )
+        made = published(now=now, ledger=past, watch=watch, limits=limits)
         for complaint in made.complaints:
             print(complaint, file=sys.stderr)
         files.write(made.text, path)
         if textfile is not None:
             files.write_textfile(made.text, textfile)
         try:
+            limits.keep(None if as_of else made.limits)
             records.append(past[0], made.issued, made.scores)
         except AnalysisError as error:  # the metrics stand all the same
             print(f"the forecasts were not recorded: {error}", file=sys.stderr)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from tutordex_analysis import cli_backtest, cli_rules_build, cli_rules_push
+from tutordex_analysis import cli_backtest, cli_pins, cli_rules_build, cli_rules_push
 from tutordex_analysis.console import examples
 
-app = typer.Typer(no_args_is_help=True, help="Alert rules: build, check, push, take back, replay.")
+app = typer.Typer(no_args_is_help=True, help="Alert rules: build, check, push, take back, replay; hold their limits.")
 
 app.command(epilog=examples("rules build", "rules build --out /srv/observability --runbooks docs/runbooks"))(
     cli_rules_build.build
@@ -42,3 +42,19 @@ app.command(
         "rules backtest tutordex_alerts.yml --firings",
     )
 )(cli_backtest.backtest)
+app.command(
+    epilog=examples(
+        'rules pin PostsVolumeSpike 400 --until 24h --reason "backfill of October" --by ops',
+        'rules pin ChannelStalenessWarning 172800 --where channel=t.me/quiet --reason "agency on holiday"',
+    )
+)(cli_pins.pin)
+app.command(
+    epilog=examples(
+        'rules human PostsVolumeSpike --reason "learned limit looks wrong"',
+        'rules human --all --until 8h --reason "migration tonight"',
+    )
+)(cli_pins.human)
+app.command(epilog=examples("rules unpin PostsVolumeSpike", "rules unpin '*'"))(cli_pins.unpin)
+app.command(epilog=examples("rules thresholds", "rules thresholds --source data/sample --as-of newest --json"))(
+    cli_pins.thresholds
+)

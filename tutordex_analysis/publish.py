@@ -14,6 +14,7 @@ from tutordex_analysis import issued
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import AnalysisError, NotEnoughData
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.in_force import Limits
 from tutordex_analysis.mask import Masks
 from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Instant, Span, duration, instant
@@ -22,12 +23,14 @@ from tutordex_analysis.question.left_out import left_out
 from tutordex_analysis.question.resource import Resource, newest, resource
 from tutordex_analysis.question.scorecard import scorecard
 from tutordex_analysis.question.sufficiency import sufficiency
+from tutordex_analysis.question.thresholds import Thresholds
 from tutordex_analysis.question.watching import Watching, watching
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
 from tutordex_analysis.sink.exposition_anomalies import from_scores
 from tutordex_analysis.sink.exposition_ledger import from_scorecard
 from tutordex_analysis.sink.exposition_reports import from_shelf
+from tutordex_analysis.sink.exposition_thresholds import from_thresholds
 from tutordex_analysis.sink.shelf import shelf
 from tutordex_analysis.source.connect import Source, settled
 from tutordex_analysis.source.ledger import read
@@ -52,7 +55,8 @@ class Publication:
         at: The moment for which it was made.
         issued: What it says as rows of the ledger, to be recorded; none for a past moment.
         scores: Scores of what was issued before and has come due.
-        complaints: One sentence for each file of the ledger that could not be read.
+        complaints: One sentence for each file that could not be read, and for each pin that is not in force.
+        limits: The limits of alerts; None where none was asked for, or pins could not be read.
     """
 
     text: str
@@ -62,6 +66,7 @@ class Publication:
     issued: pd.DataFrame
     scores: pd.DataFrame
     complaints: tuple[str, ...]
+    limits: Thresholds | None = None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -106,6 +111,7 @@ def publication(
     reports: Path | None = None,
     ledger: Sequence[Path] = (),
     watch: Watch | None = None,
+    limits: Limits | None = None,
 ) -> Publication:
     """Forecasts and breach dates of every catalogued signal that is to be published.
 
@@ -120,6 +126,7 @@ def publication(
             not used.
         watch: What was expected and seen so far of watched signals; kept by the caller from one call to the next, so
             that only new steps are judged. None for no anomaly scores.
+        limits: The limits of alerts that are learnt or pinned; None for none.
 
     Raises:
         NotEnoughData: Nothing can be forecast.
@@ -142,6 +149,20 @@ def publication(
         families += from_shelf(shelf(reports))
     if watch is not None:
         families += from_scores(watch.looked(source, time_range))
+    said_limits, complaints = None, list(past.complaints)
+    if limits is not None and catalogue.rules:
+        lessons = limits.learnt(
+            source,
+            time_range,
+            known=histories,
+            masks=masks,
+            forecasts={one.signal.name: one.forecast for one in resources},
+            recent=card.recent,
+        )
+        said_limits, more = limits.at(lessons, catalogue, moment)
+        complaints += more
+    if said_limits is not None:
+        families += from_thresholds(said_limits.frame, pins=said_limits.pins.state)
     text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)
     said = issue.rows(resources, catalogue.calendar, issued_at=moment, leads=exposition.HORIZONS)
     return Publication(
@@ -151,7 +172,8 @@ def publication(
         at=moment,
         issued=issued.no_rows() if as_of else issued.stamped(said, issued=moment, via=VIA, hindsight=False),
         scores=issued.no_scores() if as_of else card.scores,
-        complaints=past.complaints,
+        complaints=tuple(complaints),
+        limits=said_limits,
     )
 
 

@@ -60,6 +60,7 @@ class Threshold(Spec):
     learn: Learn | None = Field(None, description="How it follows from history; left out: the human value is the limit")
     signal: str | None = Field(None, description="The catalogue's signal that it is learnt from")
     chance: float = Field(0.001, gt=0, lt=0.5, description="How often a usual value may pass it")
+    window: Duration = Field("1h", description="Of the alert's value, where events are counted: season and drop")
     by: Labels = Field((), description="Labels, for each value of which there is a threshold of its own")
 
     @model_validator(mode="after")

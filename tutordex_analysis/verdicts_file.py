@@ -144,7 +144,7 @@ def add(path: Path, mark: Verdict) -> None:
     with disk.locked(path.parent):
         text = path.read_text(encoding="utf-8") if path.is_file() else _HEAD
         before = _read(path) if path.is_file() else None
-        made = _appended(text, mark, before[0] if before is not None else None)
+        made = yaml_file.appended(text, "marks", _plain(mark), before[0] if before is not None else None)
         # the entry must be one more mark of the list, whatever was written after it
         if made is None or _marks(made) != [*(before[1] if before is not None else []), mark]:
             raise CatalogueError(
@@ -152,30 +152,6 @@ def add(path: Path, mark: Verdict) -> None:
                 "dash, under marks: as the last key of the file"
             )
         disk.put(path, made)
-
-
-def _appended(text: str, mark: Verdict, root: yaml.Node | None) -> str | None:
-    """The text with one more entry; None where it is not written as a list one below the other."""
-    indent = "  "
-    listed = next((value for key, value in root.value if key.value == "marks"), None) if root is not None else None
-    if isinstance(listed, yaml.SequenceNode) and listed.value:
-        if listed.flow_style:
-            return None
-        indent = " " * listed.start_mark.column
-    elif listed is not None and isinstance(listed, yaml.SequenceNode):  # marks: []
-        text = text[: listed.start_mark.index].rstrip(" ") + text[listed.end_mark.index :]
-    filled = {key: value for key, value in _plain(mark).items() if value not in (None, "", [])}
-    lines = [f"{key}: {_scalar(value)}" for key, value in filled.items()]
-    entry = f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"
-    return (text if text.endswith("\n") or not text else text + "\n") + entry
-
-
-def _scalar(value: str | list[str]) -> str:
-    """A text, or texts, on one line and in quotes, so that nothing in it means anything to YAML."""
-    dumped: str = yaml.safe_dump(
-        value, default_style='"', default_flow_style=True, allow_unicode=True, width=float("inf")
-    )
-    return dumped.strip()
 
 
 def _plain(mark: Verdict) -> dict[str, Any]:

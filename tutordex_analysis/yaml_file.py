@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,38 @@ def line_of(node: yaml.Node, where: Sequence[str]) -> int:
         if found:
             line, node = found[0][0].start_mark.line + 1, found[0][1]
     return int(line)
+
+
+def appended(text: str, key: str, entry: Mapping[str, object], root: yaml.Node | None) -> str | None:
+    """The text with one more entry in the list below a key; None where that is not written one below the other.
+
+    Args:
+        text: Of the file, comments and all.
+        key: Of the list, the last one of the file.
+        entry: What to add; keys without a value are left out.
+        root: Nodes of the text, None where it has no list yet.
+    """
+    indent = "  "
+    listed = next((value for own, value in root.value if own.value == key), None) if root is not None else None
+    if isinstance(listed, yaml.SequenceNode) and listed.value:
+        if listed.flow_style:
+            return None
+        indent = " " * listed.start_mark.column
+    elif listed is not None and isinstance(listed, yaml.SequenceNode):  # key: []
+        text = text[: listed.start_mark.index].rstrip(" ") + text[listed.end_mark.index :]
+    lines = [f"{name}: {_scalar(value)}" for name, value in entry.items() if value not in (None, "", [], {})]
+    added = f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"
+    return (text if text.endswith("\n") or not text else text + "\n") + added
+
+
+def _scalar(value: object) -> str:
+    """A value on one line, texts in quotes, so that nothing in them means anything to YAML."""
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    dumped: str = yaml.safe_dump(
+        value, default_style='"', default_flow_style=True, allow_unicode=True, width=float("inf")
+    )
+    return dumped.strip()
 
 
 def _sentence(first: ErrorDetails, where: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ model in closed form), so what is to come is negative binomial. Zeros are data.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,31 @@ def counts(
     References:
         Harvey & Fernandes (1989), J. Business & Economic Statistics 7(4), 407-417.
     """
+    ahead = rates(y, horizon=horizon, season_lengths=season_lengths)
+    r = 1 / np.maximum(ahead.unknown + ahead.extra[:, None], 1e-9)
+    found = nbinom.ppf(np.asarray(quantiles), r[:, :, None], (r / (r + ahead.mean))[:, :, None])
+    return np.asarray(found, dtype=np.float64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rates:
+    """How many events to expect a step, and how sure that is.
+
+    Attributes:
+        mean: Events a step, above 0, shape (n_series, horizon).
+        unknown: Relative variance of the level, shared by all steps, shape (n_series, horizon).
+        extra: Relative variance of each step beyond chance, shape (n_series,).
+        rough: Relative variance of the profile at each step, which few events have told, shape (n_series, horizon).
+    """
+
+    mean: Floats
+    unknown: Floats
+    extra: Floats
+    rough: Floats
+
+
+def rates(y: Floats, *, horizon: int, season_lengths: Sequence[int]) -> Rates:
+    """The rate of each step to come; arguments and errors as of `counts`."""
     known = np.nan_to_num(y)
     if ((known < 0) | (known != np.floor(known))).any():
         bad = known[(known < 0) | (known != np.floor(known))][0]
@@ -76,10 +102,13 @@ def counts(
     now, last = level[:, -1:], shape[:, -1:]
     steps = np.arange(1, horizon + 1)
     unknown = np.minimum(1 / np.maximum(last * forget[:, None] ** steps, _LEAST_SHAPE), 1 / last + lasting[:, None])
-    r = 1 / np.maximum(unknown + extra[:, None], 1e-9)
-    mu = np.maximum(now * ahead, 1e-12)
-    found = nbinom.ppf(np.asarray(quantiles), r[:, :, None], (r / (r + mu))[:, :, None])
-    return np.asarray(found, dtype=np.float64)
+    told = _folded(clipped, profile.shape[1])[0] + _PRIOR * profile
+    return Rates(
+        mean=np.maximum(now * ahead, 1e-12),
+        unknown=unknown,
+        extra=extra,
+        rough=_repeated(1 / np.maximum(told, 1.0), n, horizon),
+    )
 
 
 def _profile(y: Floats, seasons: Sequence[int]) -> tuple[Floats, Floats]:
@@ -120,14 +149,19 @@ def _burst(y: Floats, expected: Floats) -> npt.NDArray[np.bool_]:
 
 def _shrunk(y: Floats, before: Floats, average: Floats, m: int) -> Floats:
     """Phases of a season of `m` steps: what was counted, and a little of the shape that was known before."""
+    counted, seen = _folded(y, m)
+    found = (counted + _PRIOR * before) / (seen * average + _PRIOR)
+    result: Floats = found / found.mean(axis=1, keepdims=True)
+    return result
+
+
+def _folded(y: Floats, m: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Events in each phase of a season of `m` steps, and readings there, shape (n_series, m) each."""
     cycles = -(-y.shape[1] // m)
     padded = np.full((len(y), cycles * m), np.nan)
     padded[:, : y.shape[1]] = y
     folded = padded.reshape(len(y), cycles, m)
-    counted, seen = np.nansum(folded, axis=1), (~np.isnan(folded)).sum(axis=1)
-    found = (counted + _PRIOR * before) / (seen * average + _PRIOR)
-    result: Floats = found / found.mean(axis=1, keepdims=True)
-    return result
+    return np.nansum(folded, axis=1), (~np.isnan(folded)).sum(axis=1)
 
 
 def _repeated(profile: Floats, start: int, length: int) -> Floats:
