@@ -27,15 +27,18 @@ rules:
   ChannelStalenessWarning:
     value: time() - max by (channel) (collector_last_message_timestamp_seconds)
     threshold: {human: 129600, floor: 7200, ceiling: 172800, learn: gaps, signal: posts_seen_by_channel, by: [channel]}
+    by: [channel]
     component: collector
     summary: A channel is silent
   HostDiskLow:
     value: max by (mountpoint) (1 - node_filesystem_avail_bytes / node_filesystem_size_bytes)
     threshold: {human: 0.9, floor: 0.5, ceiling: 0.95, learn: capacity, signal: disk_used, by: [mountpoint]}
+    by: [mountpoint]
     component: infra
     summary: A disk fills
 """
 SAMPLE = str(ROOT / "data/sample")
+ALERTS = ("PostsVolumeSpike", "ChannelStalenessWarning", "HostDiskLow")
 NAMES = ("posts_seen", "posts_seen_by_channel", "disk_used")
 END = pd.Timestamp("2026-11-15T16:00Z")
 
@@ -56,7 +59,8 @@ class Small:
         whole = catalogue_file.load(folder / "mine")
         signals = {name: whole.signals[name] for name in NAMES}
         limits = {name: one for name, one in whole.limits.items() if one.signal in NAMES}
-        self.catalogue = type(whole)(signals=signals, limits=limits, rules=whole.rules, calendar=whole.calendar)
+        rules = {name: whole.rules[name] for name in ALERTS}
+        self.catalogue = type(whole)(signals=signals, limits=limits, rules=rules, calendar=whole.calendar)
         self.source, self.days, self.end = connect(SAMPLE, catalogue=self.catalogue), days, end
         self.uri = SAMPLE
 
@@ -203,7 +207,7 @@ def test_an_operator_pins_looks_and_takes_the_pin_away(folder, monkeypatch, caps
     (folder / "mine/pins.yaml").write_text(re.sub(r"    made: .*\n", "", pins))  # the sample is in the past
     done = run("thresholds", "--source", SAMPLE, "--as-of", "newest", "--json")
     rows = {(one["alert"], one["where"]): one for one in json.loads(done.stdout)}
-    assert len(rows) == 26
+    assert sum(alert in ALERTS for alert, _ in rows) == 26
     held = rows["PostsVolumeSpike", ""]
     assert (held["value"], held["in_force"]) == (400, "pinned")
     assert held["why"].startswith("pinned at 400 until 1 Jan 2100 08:00 by ops: backfill; learned ")

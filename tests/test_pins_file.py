@@ -18,7 +18,7 @@ NOW = pd.Timestamp("2026-11-25T12:00Z")
 
 def rule(name, **threshold):
     limit = Threshold(**threshold) if threshold else None
-    return Rule(name=name, value="vector(1)", component="x", summary="x", threshold=limit)
+    return Rule(name=name, value="vector(1)", component="x", summary="x", threshold=limit, by=threshold.get("by", ()))
 
 
 RULES = {

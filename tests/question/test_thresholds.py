@@ -24,7 +24,9 @@ CHANNELS = {"t.me/busy": 6.0, "t.me/quiet": 0.2, "t.me/dead": 0.01}
 
 def rule(name, direction="above", **threshold):
     limit = Threshold(**threshold)
-    return Rule(name=name, value="vector(1)", direction=direction, component="x", summary="x", threshold=limit)
+    return Rule(
+        name=name, value="vector(1)", direction=direction, component="x", summary="x", threshold=limit, by=limit.by
+    )
 
 
 RULES = {
