@@ -27,9 +27,7 @@ _WEEK = pd.Timedelta(days=7)
 _STORM, _STORM_STEPS = 4, 3  # so many peaks that begin within so many steps are one alert
 _LEVELS = 400  # scores that are tried
 _HIGHEST = 6.0  # threshold that is looked for where there was no peak
-_BAD_WEEK = (
-    1.5  # times what was asked for, and one: a week counts for no more, or else its incidents would hide the next
-)
+_BAD_WEEK = 1.5  # times what was asked for, and one, is the most that a week counts: a bad one hides no other
 _SHARED = 20  # series of one step, beyond which the step-up asks for no less
 _YOUNG_WEEKS = 2  # at the start, in which records are still being set, that say nothing of later weeks
 _PRIOR_WEEKS = 4.0  # of peaks, until which what is usual of other series has a say

@@ -101,17 +101,8 @@ class Expectation:
     last_week: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in (
-            "seen",
-            "last",
-            "base_scale",
-            "error_scale",
-            "spread",
-            "unclipped",
-            "carried",
-            "carrying",
-            "level",
-        ):
+        scales = ("base_scale", "error_scale", "spread", "unclipped")
+        for name in ("seen", "last", "carried", "carrying", "level", *scales):
             setattr(self, name, np.zeros(self.n))
         self.failures = np.zeros((4, self.n))
         self.level_pace, self.scale_pace = pace(_LEVEL * self.cycle), pace(_SCALE * self.cycle)
