@@ -107,7 +107,9 @@ def _scores(actual: Floats, q: Floats, quantiles: Sequence[float]) -> tuple[Floa
     for level in LEVELS:
         low, high = q[..., at[round(0.5 - level / 2, 6)]], q[..., at[round(0.5 + level / 2, 6)]]
         half = np.where(error > 0, high - middle, middle - low)
-        score = np.where(half > 0, np.abs(error) / np.where(half > 0, half, 1.0), np.where(error == 0, 0.0, np.inf))
+        with np.errstate(over="ignore"):  # of a band next to nothing
+            ratio = np.abs(error) / np.where(half > 0, half, 1.0)
+        score = np.where(half > 0, ratio, np.where(error == 0, 0.0, np.inf))
         scores.append(np.where(np.isnan(error), np.nan, score))
         widths.append(high - low)
     return np.stack(scores), np.stack(widths)
