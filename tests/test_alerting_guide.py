@@ -38,8 +38,9 @@ GUIDE = (Path(__file__).parents[1] / "docs/alerting.md").read_text("utf-8")
 ALERT = "QueueOldestPendingTooOld"
 HUMAN, FLOOR, CEILING = 1800, 900, 7200
 KEPT = {ALERT, "QueueBacklogGrowingNoThroughput", "QueueStuckProcessing", "ChannelStalenessWarning", "Watchdog"}
-KEPT |= {"AnalysisMetricsAbsent", "LearntLimitRefused"}
+KEPT |= {"AnalysisMetricsAbsent", "LearntLimitRefused", "HostDiskLow", "PostsVolumeSpike"}
 LIMIT = f'tutordex:threshold:in_force{{alert="{ALERT}"}}'
+BEGAN=time.monotonic()
 RECEIVERS = ("telegram-warning", "telegram-critical", "blackhole")
 
 
@@ -147,6 +148,7 @@ class Stack:
 
     def do(self, command):
         """One command, which must be done; what it said."""
+        print(f"{time.monotonic() - BEGAN:6.1f}", command)
         words = shlex.split(self.placed(command))
         if words[:3] == ["tutordex-analysis", "publish", "--serve"]:
             return self.publish(words[1:])
@@ -162,10 +164,10 @@ class Stack:
         return result.output
 
     def publish(self, words):
-        log = (self.folder / "publish.log").open("wb")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TUTORDEX_")}
         command = [sys.executable, "-m", "tutordex_analysis", *words, "--port", str(self.port)]
-        self.publisher = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+        with (self.folder / "publish.log").open("wb") as log:
+            self.publisher = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         return ""
 
     @property
@@ -203,6 +205,7 @@ class Stack:
 
 def until(true, what, seconds=30):
     """Waits for something, and returns it."""
+    print(f"{time.monotonic() - BEGAN:6.1f} wait")
     deadline = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < deadline, what() if callable(what) else what
@@ -315,7 +318,7 @@ def test_the_guide_leads_from_nothing_to_learned_limits(stack):
     web.calls.clear()
     for command in commands(shadow):
         stack.do(command)
-    until(lambda: web.told("firing", "blackhole"), "not in the black hole")
+    until(lambda: web.told("firing", "blackhole"), lambda: f"not in the black hole: {web.calls} {stack.alertmanager.call('GET', 'alerts')}")
     assert stack.rules()[ALERT]["labels"]["shadow"] == "true"
 
     # 9: back to the old rules
@@ -352,6 +355,8 @@ def poisoned(stack):
         until(lambda: stack.value(LIMIT) == wanted, lambda: f"{what}: {stack.value(LIMIT)}, not {wanted}")
 
     stack.web.age = CEILING + 100
+    until(lambda: stack.value("queue_oldest_pending_age_seconds") == stack.web.age, "not scraped")
+    until(lambda: stack.alerts() == "firing", "it does not fire")
     for what, text, wanted in (
         ("x10", sample.sub(rf"\1 {value * 10}", good), CEILING),
         ("no number", sample.sub(r"\1 NaN", good), HUMAN),
