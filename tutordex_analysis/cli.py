@@ -169,7 +169,9 @@ def publish(
     source: SourceOption = "",
     output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
     textfile: Annotated[Path | None, typer.Option(help="Folder of node_exporter's textfile collector.")] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Serve the file; renew it every hour, and at once when a pin changes.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the file; renew it every hour, and at once when a pin changes.")
+    ] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 9877,
     validity: Annotated[str, typer.Option(help="How old the data may be.")] = "3h",

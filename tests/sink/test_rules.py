@@ -21,7 +21,16 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import CatalogueError, RulesRefused
 from tutordex_analysis.rule import Example, Fired, Record, Rule, Threshold
 from tutordex_analysis.settings import Settings
-from tutordex_analysis.sink import alertmanager, rule_cut, rule_promtool, rule_rails, rule_tests, rule_text, rules, runbook
+from tutordex_analysis.sink import (
+    alertmanager,
+    rule_cut,
+    rule_promtool,
+    rule_rails,
+    rule_tests,
+    rule_text,
+    rules,
+    runbook,
+)
 from tutordex_analysis.source.local_server import LocalPrometheus
 
 ROOT = Path(__file__).parents[2]
@@ -383,7 +392,13 @@ def test_a_cut_has_what_is_read_however_far_away_and_no_limit_of_another_alert()
         found = rule_cut.cut(whole, {"tests": [{"alert_rule_test": [{"alertname": rule.name}]}]})
         kept = [one for content in found.values() for group in content["groups"] for one in group["rules"]]
         recorded = {one["record"] for one in kept if "record" in one}
-        every = {one["record"] for content in whole.values() for g in content["groups"] for one in g["rules"] if "record" in one}
+        every = {
+            one["record"]
+            for content in whole.values()
+            for g in content["groups"]
+            for one in g["rules"]
+            if "record" in one
+        }
         assert {name for one in kept for name in promql.metrics(one["expr"]) & every} <= recorded, rule.name
 
 
@@ -394,7 +409,7 @@ def test_a_push_refuses_a_rule_without_rails(tmp_path):
     rules.write(made(rule, records=records), LINKS, output=tmp_path, runbooks=tmp_path)
     home = tmp_path / rules.ALERTS
     home.write_text(re.sub(r"clamp\((.*), 60, 1000\)", r"\1", home.read_text()))
-    with pytest.raises(RulesRefused, match="a test of the rules fails: .*PostsVolumeSpike"):
+    with pytest.raises(RulesRefused, match=r"a test of the rules fails: .*PostsVolumeSpike"):
         rule_promtool.checked({}, tests=tmp_path / rules.TESTS)
 
 
