@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 
 from tests.test_publish_watch import ROOT
 from tests.user import command
-from tutordex_analysis import catalogue_file, cli, connect
+from tutordex_analysis import catalogue_file, cli, connect, pins_file
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.in_force import Limits, in_force
 from tutordex_analysis.moment import duration
-from tutordex_analysis.publish import publication
+from tutordex_analysis.pins_file import Pin
+from tutordex_analysis.publish import publication, renewed
 from tutordex_analysis.sink import threshold_state
 
 RULES = """
@@ -222,3 +224,48 @@ def test_an_operator_pins_looks_and_takes_the_pin_away(folder, monkeypatch, caps
 def test_help_has_examples(name, monkeypatch, capsys):
     done = ended(monkeypatch, capsys, "rules", name, "--help")
     assert (done.code, "examples:" in done.stdout) == (0, True)
+
+
+def test_a_pin_is_published_at_once_and_its_end_too(folder):
+    pins = folder / "mine/pins.yaml"
+    limits, now, made = Limits(state=folder / "thresholds.json", pins=pins), [END], []
+    renewing = renewed(
+        lambda: made.append(limits.pins_at(lambda: now[0])),
+        every_seconds=3600,
+        on_error=made.append,
+        changed=lambda: limits.pins_at(lambda: now[0]),
+        look_seconds=0.01,
+    )
+
+    def seen(n):
+        deadline = time.monotonic() + 20
+        while len(made) < n:
+            assert time.monotonic() < deadline, made
+            time.sleep(0.01)
+
+    with renewing:
+        seen(1)
+        time.sleep(0.1)
+        assert made == ["[]"]  # nothing changed
+        until = END + pd.Timedelta("1h")
+        pins_file.add(pins, Pin(alert="PostsVolumeSpike", value=400, until=until, reason="load", made=END))
+        seen(2)
+        assert "PostsVolumeSpike" in made[1]
+        now[0] = until
+        seen(3)
+        assert made[2] == "[]"
+        pins.write_text("pins: [{")
+        seen(4)
+        assert "pins.yaml" in made[3]
+
+
+def test_an_alert_is_built_in_shadow_and_a_wrong_name_is_told(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    (folder / "tutordex.toml").unlink()  # the shipped rules
+    for words in (("build",), ("build", "--shadow", "PostsVolumeSpike")):
+        assert ended(monkeypatch, capsys, "rules", *words).code == 0
+        text = (folder / "observability/prometheus/tutordex_alerts.yml").read_text("utf-8")
+        assert text.count("shadow: 'true'") == (2 if "--shadow" in words else 1)  # SignalUnusual is shipped so
+    said = ended(monkeypatch, capsys, "rules", "build", "--shadow", "PostsVolumeSpikes")
+    assert said.code == 2
+    assert "did you mean PostsVolumeSpike?" in " ".join(said.stderr.replace("│", " ").split())

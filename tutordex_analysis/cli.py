@@ -169,7 +169,7 @@ def publish(
     source: SourceOption = "",
     output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
     textfile: Annotated[Path | None, typer.Option(help="Folder of node_exporter's textfile collector.")] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Serve the file, and renew it every hour.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it; renew it hourly, and when a pin changes.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 9877,
     validity: Annotated[str, typer.Option(help="How old the data may be.")] = "3h",
@@ -213,7 +213,8 @@ def publish(
 
     if serve:
         print("add this under scrape_configs: in prometheus.yml\n" + serving.scrape_job(host, port), flush=True)
-        with publishing.renewed(renew, every_seconds=3600, on_error=lambda error: print(error, file=sys.stderr)):
+        changed = partial(limits.pins_at, lambda: pd.Timestamp.now("UTC"))
+        with publishing.renewed(renew, every_seconds=3600, on_error=partial(print, file=sys.stderr), changed=changed):
             serving.serve(path, validity=validity, host=host, port=port, ready=lambda url: print(url, flush=True))
         return
     made = renew()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tutordex_analysis.console import Json, show_table
+
+if TYPE_CHECKING:
+    from tutordex_analysis.catalogue import Catalogue
 
 
 def build(
@@ -15,6 +20,9 @@ def build(
         "observability"
     ),
     runbooks: Annotated[Path, typer.Option(help="Folder of the runbook.")] = Path("docs/runbooks"),
+    shadow: Annotated[
+        list[str] | None, typer.Option(metavar="ALERT", help="An alert that is to reach nobody yet; several times.")
+    ] = None,
 ) -> None:
     """Write recording rules, alerts, their tests, Alertmanager's fragment and the runbook."""
     from tutordex_analysis import catalogue_file
@@ -23,7 +31,7 @@ def build(
     from tutordex_analysis.sink.rule_text import Links
 
     settings = load()
-    known = catalogue_file.load(settings.catalogue)
+    known = _shadowed(catalogue_file.load(settings.catalogue), shadow or [])
     links = Links(
         grafana=settings.grafana_url.rstrip("/"),
         alertmanager=settings.alertmanager_external_url.rstrip("/"),
@@ -34,6 +42,15 @@ def build(
         f"{len(known.rules)} alerts and {len(known.records)} recording rules are in {out / 'prometheus'}, "
         f"{len(made)} files in all; test them with: promtool test rules {out / rules.TESTS}/*_test.yml"
     )
+
+
+def _shadowed(known: Catalogue, names: list[str]) -> Catalogue:
+    """The catalogue with some of its alerts in shadow."""
+    if strange := sorted({*names} - {*known.rules}):
+        close = difflib.get_close_matches(strange[0], sorted(known.rules), n=1)
+        raise typer.BadParameter(f"there is no alert {strange[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
+    quiet = {name: known.rules[name].model_copy(update={"shadow": True}) for name in names}
+    return replace(known, rules={**known.rules, **quiet}) if quiet else known
 
 
 def check(

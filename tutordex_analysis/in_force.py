@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,15 @@ class Limits:
         except SourceError as error:
             kept, complaints = None, [str(error)]
         return thresholds(lessons, catalogue, at=moment, kept=kept, pins=pins), [*complaints, *pins.notes]
+
+    def pins_at(self, clock: Callable[[], pd.Timestamp]) -> str:
+        """What the pins say now: another text when one is added, taken out or over, or the file gets unreadable."""
+        try:
+            pins = pins_file.read(self.pins) if self.pins else ()
+        except (CatalogueError, OSError) as error:
+            return str(error)
+        now = clock()
+        return repr([one for one in pins if one.until is None or one.until > now])
 
     def keep(self, made: Thresholds | None) -> None:
         """Leaves the limits that were published to the next run.

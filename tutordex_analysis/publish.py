@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -211,18 +212,36 @@ def _families(one: Resource, moment: pd.Timestamp) -> Iterator[Family]:
 
 @contextmanager
 def renewed(
-    renew: Callable[[], object], *, every_seconds: float, on_error: Callable[[Exception], object]
+    renew: Callable[[], object],
+    *,
+    every_seconds: float,
+    on_error: Callable[[Exception], object],
+    changed: Callable[[], object] = lambda: None,
+    look_seconds: float = 2.0,
 ) -> Iterator[None]:
-    """Calls `renew` at once and at every interval, beside what runs inside; after an error it tries again later."""
+    """Calls `renew` at once, at every interval and when something changed, beside what runs inside.
+
+    After an error it tries again at the next interval or change.
+
+    Args:
+        renew: What is called.
+        every_seconds: The interval.
+        on_error: Called with what went wrong.
+        changed: What it says is compared with what it said before the last call; another answer calls at once.
+        look_seconds: How often it is asked.
+    """
     stop = threading.Event()
 
     def work() -> None:
         while not stop.is_set():
+            seen, due = changed(), time.monotonic() + every_seconds
             try:
                 renew()
             except (AnalysisError, OSError) as error:  # a full disk passes, as a server that is away does
                 on_error(error)
-            stop.wait(every_seconds)
+            while time.monotonic() < due and changed() == seen:
+                if stop.wait(min(look_seconds, max(due - time.monotonic(), 0.0))):
+                    return
 
     worker = threading.Thread(target=work, name="publish", daemon=True)
     worker.start()

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,19 @@ from hypothesis import strategies as st
 from tests.source.local_alertmanager import LocalAlertmanager
 from tutordex_analysis import catalogue_file, promql
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.errors import CatalogueError, RulesRefused
 from tutordex_analysis.rule import Example, Fired, Record, Rule, Threshold
 from tutordex_analysis.settings import Settings
-from tutordex_analysis.sink import alertmanager, rule_rails, rule_tests, rule_text, rules, runbook
+from tutordex_analysis.sink import (
+    alertmanager,
+    rule_cut,
+    rule_promtool,
+    rule_rails,
+    rule_tests,
+    rule_text,
+    rules,
+    runbook,
+)
 from tutordex_analysis.source.local_server import LocalPrometheus
 
 ROOT = Path(__file__).parents[2]
@@ -343,10 +351,66 @@ def test_all_rules_pass_promtool():
 @pytest.mark.server("promtool")
 def test_all_generated_tests_pass():
     """All alerts fire and stay quiet as their examples say, and rails hold, in Prometheus's own evaluation."""
-    paths = sorted((OBSERVABILITY / rules.TESTS).glob("*_test.yml"))
-    assert len(paths) == len(KNOWN.rules)
-    with ThreadPoolExecutor(max_workers=2) as several:
-        assert all("SUCCESS" in said for said in several.map(lambda path: promtool("test", "rules", path), paths))
+    folder = OBSERVABILITY / rules.TESTS
+    assert {path.name.removesuffix("_test.yml") for path in folder.iterdir()} == KNOWN.rules.keys()
+    said = rule_promtool.checked({}, tests=folder)
+    assert said == (f"{len(KNOWN.rules)} files of rule tests pass",)
+
+
+@pytest.mark.server("promtool")
+@pytest.mark.parametrize("name", ["LearntLimitRefused", "MetricMissing", "AnalysisMetricsStale"])
+def test_rules_cut_down_to_what_an_alert_needs_pass_as_the_whole_files_do(tmp_path, name):
+    path = OBSERVABILITY / rules.TESTS / f"{name}_test.yml"
+    promtool("test", "rules", path)
+    promtool("test", "rules", rule_promtool._cut(path, tmp_path / "cut", {}))
+
+
+def test_a_cut_has_what_is_read_however_far_away_and_no_limit_of_another_alert():
+    whole = {path: yaml.safe_load((OBSERVABILITY / path).read_text("utf-8")) for path in (rules.RECORDS, rules.ALERTS)}
+
+    def names(test):
+        found = rule_cut.cut(whole, test)
+        return [
+            (one.get("record") or one["alert"], one.get("labels", {}).get("alert"))
+            for content in found.values()
+            for group in content["groups"]
+            for one in group["rules"]
+        ]
+
+    spike = names({"tests": [{"alert_rule_test": [{"alertname": "PostsVolumeSpike"}]}]})
+    assert spike == [
+        ("tutordex:collector:posts_1h", None),
+        ("tutordex:threshold:learnt", "PostsVolumeSpike"),
+        ("tutordex:threshold:in_force", "PostsVolumeSpike"),
+        ("PostsVolumeSpike", None),
+    ]
+    limits = names({"tests": [{"promql_expr_test": [{"expr": "tutordex:threshold:in_force"}]}]})
+    assert len({alert for name, alert in limits if name.endswith("in_force")}) > 15
+    everything = names({"tests": [{"promql_expr_test": [{"expr": 'ALERTS{alertname="A"}'}]}]})
+    assert len(everything) > 150
+    for rule in KNOWN.rules.values():  # what is read is there, and nothing reads what was left out
+        found = rule_cut.cut(whole, {"tests": [{"alert_rule_test": [{"alertname": rule.name}]}]})
+        kept = [one for content in found.values() for group in content["groups"] for one in group["rules"]]
+        recorded = {one["record"] for one in kept if "record" in one}
+        every = {
+            one["record"]
+            for content in whole.values()
+            for g in content["groups"]
+            for one in g["rules"]
+            if "record" in one
+        }
+        assert {name for one in kept for name in promql.metrics(one["expr"]) & every} <= recorded, rule.name
+
+
+@pytest.mark.server("promtool")
+def test_a_push_refuses_a_rule_without_rails(tmp_path):
+    rule = KNOWN.rules["PostsVolumeSpike"]
+    records = (KNOWN.records["tutordex:collector:posts_1h"],)
+    rules.write(made(rule, records=records), LINKS, output=tmp_path, runbooks=tmp_path)
+    home = tmp_path / rules.ALERTS
+    home.write_text(re.sub(r"clamp\((.*), 60, 1000\)", r"\1", home.read_text()))
+    with pytest.raises(RulesRefused, match=r"a test of the rules fails: .*PostsVolumeSpike"):
+        rule_promtool.checked({}, tests=tmp_path / rules.TESTS)
 
 
 @pytest.mark.server("promtool")
@@ -445,21 +509,11 @@ def test_the_fragment_sends_alerts_where_they_belong(tmp_path, labels, receiver)
 
 @pytest.mark.server("prometheus-alertmanager")
 def test_a_collector_that_is_down_mutes_its_channels(tmp_path):
-    class Ours(LocalAlertmanager):
-        def __enter__(self):
-            import tests.source.local_alertmanager as module
-
-            before, module._CONFIG = module._CONFIG, yaml.safe_dump(merged())
-            try:
-                return super().__enter__()
-            finally:
-                module._CONFIG = before
-
     def state(server, name):
         alerts = server.call("GET", "alerts")
         return next(one["status"]["state"] for one in alerts if one["labels"]["alertname"] == name)
 
-    with Ours(tmp_path) as server:
+    with LocalAlertmanager(tmp_path, config=yaml.safe_dump(merged())) as server:
         told = {"severity": "warning", "component": "collector"}
         channel = {"labels": {"alertname": "ChannelStalenessWarning", "channel": "t.me/Alpha", **told}}
         disk = {"labels": {"alertname": "HostDiskLow", "mountpoint": "/", **told}}

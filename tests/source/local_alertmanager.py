@@ -1,4 +1,4 @@
-"""A real Alertmanager on a free loopback port, for tests: no receiver, no cluster, its own folder."""
+"""A real Alertmanager on a free loopback port, for tests: no receiver unless told, no cluster, its own folder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CONFIG = "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n"
 class LocalAlertmanager:
     """Started on entering, ended on leaving; silences are made and ended through its API."""
 
-    def __init__(self, folder: Path, *, prefix: str = "") -> None:
-        self.folder, self.prefix = folder, prefix
+    def __init__(self, folder: Path, *, prefix: str = "", config: str = _CONFIG) -> None:
+        self.folder, self.prefix, self.config = folder, prefix, config
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.url = f"http://127.0.0.1:{probe.getsockname()[1]}{prefix}"
@@ -26,7 +26,7 @@ class LocalAlertmanager:
     def __enter__(self) -> LocalAlertmanager:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "alertmanager.yml"
-        config.write_text(_CONFIG)
+        config.write_text(self.config)
         command = [PROGRAM, f"--config.file={config}", f"--storage.path={self.folder / 'data'}"]
         command += [f"--web.listen-address={self.url.removeprefix('http://').removesuffix(self.prefix)}"]
         command += ["--cluster.listen-address=", f"--web.route-prefix={self.prefix or '/'}"]
