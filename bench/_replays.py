@@ -1,4 +1,4 @@
-"""Rules replayed on a loaded world in seconds: long windows at longer steps; learnt limits stand in the server itself."""
+"""Rules replayed on a loaded world, long windows at longer steps; learnt limits stand in the server itself."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def replayed(
     found, count = [], 0
     for step, some in _by_step(groups, known, gone):
         names = {rule.name for group in some for rule in group.rules if rule.kind == "alert"}
-        given = {} if learnt else {name: nothing for name in names}
+        given = {} if learnt else dict.fromkeys(names, nothing)
         one = replay(source, some, TimeRange(start, end, step), thresholds=given, every_seconds=30)
         found.append(
             (one.rules.assign(rule=one.rules["rule"] + count), one.active.assign(rule=one.active["rule"] + count))

@@ -22,7 +22,6 @@ from bench import _world_incidents as worlds
 from bench._line import Line, told
 from tutordex_analysis import catalogue_file, rule_groups
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import Mask
 from tutordex_analysis.moment import duration
 from tutordex_analysis.question import backtest_rules, threshold_walk, thresholds
@@ -40,12 +39,11 @@ _EXPIRES = pd.Timestamp("2100-01-01", tz="UTC")
 _MORE = {"database_refuses": {"probe_success", "container_start_time_seconds", "process_start_time_seconds"}}
 _SECONDS = 60.0  # a world may take, once it is loaded
 _DAY_ONE = duration("15d")  # what is known when limits begin to move from the human ones
-_COUNTING = (
-    "A false alarm is an alert that begins to fire outside every incident and the 12 hours after it; what begins within\n"
-    "30 minutes of it, of any alert or label, is the same alarm. Inhibitions are not applied. Left out are the Watchdog,\n"
-    "the alert in shadow and those on the publisher. Long windows are evaluated every 2 minutes to 6 hours, others each\n"
-    "minute. learnt: limits learnt walk-forward, incidents not masked; those of capacity stay human."
-)
+_COUNTING = """\
+A false alarm is an alert that begins to fire outside every incident and the 12 hours after it; what begins within 30
+minutes of it, of any alert or label, is the same alarm. Inhibitions are not applied. Left out are the Watchdog, the
+alert in shadow and those on the publisher. Rules with windows of over 35 minutes are evaluated every 2 minutes to 6
+hours, others each minute. learnt: limits learnt walk-forward, incidents not masked; those of capacity stay human."""
 
 
 def main() -> int:
