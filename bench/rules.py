@@ -50,7 +50,7 @@ def main() -> int:
     """Measures and prints; exit code 1 when a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench.rules", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2, help="worlds; the full table has 20")
-    parser.add_argument("--first", type=int, default=0, help="the first of them; rules were tuned on 0 to 9 only")
+    parser.add_argument("--first", type=int, default=0, help="the first of them; rules were tuned on world 0")
     parser.add_argument("--new", type=Path, nargs="*", default=[NEW], help="rule files, or folders of them")
     parser.add_argument("--old", type=Path, nargs="*", default=[OLD], help="the same, to compare with")
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="keeps the worlds for the next time")
