@@ -18,6 +18,7 @@ SMALL = {
     "capacity": {"window": "28d", "horizon": "14d"},
     "explore": {"window": "21d"},
     "anomalies": {"window": "42d", "weeks": 2},
+    "alert_rules": {"window": "42d"},
 }
 
 
@@ -72,6 +73,11 @@ def explore():
 @pytest.fixture(scope="module")
 def anomalies():
     return executed("anomalies", source_uri=str(sample()), **SMALL["anomalies"])
+
+
+@pytest.fixture(scope="module")
+def alert_rules():
+    return executed("alert_rules", source_uri=str(sample()), **SMALL["alert_rules"])
 
 
 def test_every_shipped_notebook_is_run_here():
@@ -187,6 +193,25 @@ def test_anomalies_lists_the_incidents_what_was_held_back_and_how_the_detectors_
     assert all(re.fullmatch(r"\d{8}T\d{4}Z-\w+-[0-9a-f]{6}", row[-1]) for row in by_head["No."][1:])
     assert [row[0] for row in by_head["Week from"][1:]] == ["9 Nov 2026", "2 Nov 2026"]
     assert any("Deepavali" in row[-1] for row in by_head["Why"][1:])
+
+
+@pytest.mark.slow
+def test_alert_rules_shows_the_limits_and_says_that_no_alert_is_on_record(alert_rules):
+    assert_clean(alert_rules)
+    answer = answer_of(alert_rules, name="alert_rules")
+    assert answer.sentence.startswith(
+        "No alert is on record, so whether they are worth being woken for cannot be told. "
+    )
+    assert re.search(r"[1-9]\d* of \d+ limits follow from history\.$", answer.sentence)
+    assert answer.scorecard[0].endswith("not one alert is on record, not even a watchdog that always fires.")
+    moving, fixed = (rows for rows in tables(alert_rules) if rows[0][0] == "Alert")
+    assert moving[0] == ["Alert", "In force", "Limit", "Human", "Rails", "Why"]
+    assert fixed[0] == ["Alert", "Limit"]
+    names = [row[0] for row in (*moving[1:], *fixed[1:])]
+    assert len(names) == len(set(names)) > 40
+    why = {row[0]: row[-1] for row in moving[1:]}
+    assert why["ChannelStalenessWarning"] == "23 series, each with its own"
+    assert why["PostsVolumeSpike"].startswith("learned ")
 
 
 @pytest.mark.slow

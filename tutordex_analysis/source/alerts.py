@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -31,24 +32,59 @@ FIRING = Part(
 _LATE = pd.Timedelta("1D")  # an archive whose alerts begin so much after the history says so
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recorded:
+    """Alerts on record.
+
+    Attributes:
+        frame: `ALERTS`, 1 where one fired in the step before, NaN elsewhere; None where nothing is known.
+        step: Its step.
+        note: Why nothing is known, a sentence; "" where something is.
+    """
+
+    frame: pd.DataFrame | None
+    step: pd.Timedelta
+    note: str = ""
+
+
+def recorded(source: Source, time_range: TimeRange) -> Recorded:
+    """The alerts that fired in a time range, at the finest step at which they are kept."""
+    try:
+        found, step = firing(source, time_range)
+    except NotHeld:
+        why = "the archive was pulled without alerts; the next `tutordex-analysis pull` keeps them"
+    except SourceError as error:
+        why = str(error)
+    else:
+        if len(found):
+            return Recorded(frame=found, step=step)
+        why = "not one alert is on record, not even a watchdog that always fires"
+    return Recorded(frame=None, step=time_range.step, note=f"How often alerts fired cannot be told: {why}.")
+
+
 def fired(source: Source, time_range: TimeRange) -> Masks:
     """A mask for each stretch in which an alert of the source's catalogue fired; a note where that cannot be told."""
     known = source.catalogue
     if not known.alerts:
         return Masks()
     try:
-        firing, step = _firing(source, time_range)
+        found, step = firing(source, time_range)
     except NotHeld:
         why = f"the archive {source.uri} was pulled without them; the next `tutordex-analysis pull` keeps them"
     except SourceError as error:
         why = str(error)
     else:
-        return Masks(masks=tuple(_masks(firing, known)), notes=_too_young(source, step, time_range))
+        return Masks(masks=tuple(_masks(found, known)), notes=_too_young(source, step, time_range))
     return Masks(notes=(f"Nothing is left out because of alerts that fired: {why}.",))
 
 
-def _firing(source: Source, time_range: TimeRange) -> tuple[pd.DataFrame, pd.Timedelta]:
-    """Alerts on the grid of the step at which they are kept, and that step; 1 where one fired, NaN elsewhere."""
+def firing(source: Source, time_range: TimeRange) -> tuple[pd.DataFrame, pd.Timedelta]:
+    """Alerts on the grid of the step at which they are kept, and that step; 1 where one fired, NaN elsewhere.
+
+    Raises:
+        NotHeld: An archive was pulled without them.
+        SourceError: The source failed.
+    """
     if isinstance(source, ArchiveSource):
         step = source.base_step(FIRING, time_range)
     else:
