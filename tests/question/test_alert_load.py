@@ -6,6 +6,7 @@ import pytest
 
 from tutordex_analysis import catalogue_file
 from tutordex_analysis.civil import Calendar
+from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.question import alert_load as question
 
 STEP = pd.Timedelta("5min")
@@ -96,3 +97,11 @@ def test_without_a_record_nothing_is_claimed():
     assert question.of(None, catalogue_file.load(), step=STEP) is None
     found = question.of(firing([("Watchdog", 0, 2016), ("A", 3, 1)], weeks=1), catalogue_file.load(), step=STEP)
     assert found.alerts["alert"].tolist() == ["A"]
+
+
+def test_the_window_begins_with_the_first_sample_of_any_history():
+    time_range = TimeRange(START, START + pd.Timedelta(days=9), "1h")
+    ds = pd.date_range(START, periods=9 * 24, freq="h")
+    young = pd.DataFrame({"ds": ds, "y": np.where(np.arange(len(ds)) < 48, np.nan, 1.0)})
+    assert question.window({"a": young, "b": young.assign(y=np.nan)}, time_range).start == START + pd.Timedelta(days=2)
+    assert question.window({}, time_range) == time_range

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.civil import Calendar
-from tutordex_analysis.frame import Floats
+from tutordex_analysis.frame import Floats, TimeRange
 from tutordex_analysis.measure import number_text
 from tutordex_analysis.model.rates import Rate, rate_ratio
 from tutordex_analysis.moment import Span, duration
@@ -69,6 +70,13 @@ def of(firing: pd.DataFrame | None, catalogue: Catalogue, *, step: Span) -> Aler
         end=moments.max(),
         skip=tuple(name for name, rule in catalogue.rules.items() if rule.severity == "none"),
     )
+
+
+def window(histories: Mapping[str, pd.DataFrame], time_range: TimeRange) -> TimeRange:
+    """What was looked at of a range: from the first sample of any history on."""
+    firsts = [one.loc[one["y"].notna(), "ds"].min() for one in histories.values()]
+    known = [one for one in firsts if not pd.isna(one)]
+    return TimeRange(max(min(known, default=time_range.start), time_range.start), time_range.end, time_range.step)
 
 
 def digest(limits: Thresholds, fired: pd.DataFrame | None) -> str:
