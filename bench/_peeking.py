@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import group_sequential, sequential, srm
 from tutordex_analysis.model.experiment import compare
 
+Arm: TypeAlias = dict[str, float]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+Check: TypeAlias = Callable[[int, int], tuple[Arm, Arm]]  # arms of a run as they were at a look
 N, CHUNK, ALPHA = 5000, 250, 0.05  # visitors an arm, runs at once
 SHARES = (0.01, 0.02, 0.1)
 BUYERS, LOG_MEAN, LOG_SD = 0.05, 3.0, 1.3  # skewed spend: few buy, and what they spend is log-normal
@@ -59,7 +63,7 @@ def _crossed(
     return crossed / runs
 
 
-def _shares(p: float, effect: float, crit: Floats, size: int, rng: np.random.Generator):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _shares(p: float, effect: float, crit: Floats, size: int, rng: np.random.Generator) -> tuple[Flags, Check]:
     n = np.arange(1, N + 1)
     c, t = (np.cumsum(rng.random((size, N)) < q, axis=1, dtype=np.int32) for q in (p, p + effect))
     pool = (c + t) / (2 * n)
@@ -72,7 +76,7 @@ def _shares(p: float, effect: float, crit: Floats, size: int, rng: np.random.Gen
     return flags, check
 
 
-def _spend(effect: float, crit: Floats, size: int, rng: np.random.Generator):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _spend(effect: float, crit: Floats, size: int, rng: np.random.Generator) -> tuple[Flags, Check]:
     n = np.arange(1, N + 1)
     arms = []
     for scale in (1.0, 1.0 + effect):

@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tutordex_analysis import disk
 
 
@@ -17,3 +19,13 @@ def test_the_lock_sweeps_what_a_killed_process_left_and_nothing_else(tmp_path):
             assert [path.name for path in kept if not path.exists()] == []
             assert [path.name for path in gone if path.exists()] == []
         other.communicate(b"\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_takes_the_place_of_a_file_has_its_owner(tmp_path):
+    path = tmp_path / "rules.yml"
+    disk.put(path, "old", mode=0o640)
+    os.chown(path, 65534, 65534)
+    disk.put(path, "new", mode=0o640)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777, path.read_text()) == (65534, 65534, 0o640, "new")

@@ -35,6 +35,7 @@ def put(path: Path, data: bytes | memoryview | str, *, mode: int | None = None) 
             os.fsync(file.fileno())
         if mode is not None:
             temporary.chmod(mode)
+        _owned_like(temporary, path)
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
@@ -45,6 +46,15 @@ def put(path: Path, data: bytes | memoryview | str, *, mode: int | None = None) 
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _owned_like(temporary: Path, path: Path) -> None:
+    """Gives the file the owner of the one that it will replace, so that whoever reads that can go on."""
+    if not path.exists():
+        return
+    old, new = path.stat(), temporary.stat()
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        os.chown(temporary, old.st_uid, old.st_gid)
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ class Limits:
         complaints = []
         try:
             pins = pins_file.at(pins_file.read(self.pins) if self.pins else (), catalogue.rules, moment)
-        except CatalogueError as error:
+        except (CatalogueError, OSError) as error:
             return None, [f"no limit is published, since pins cannot be read: {error}"]
         try:
             kept = threshold_state.read(self.state)

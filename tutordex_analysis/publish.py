@@ -43,6 +43,7 @@ WINDOW = "120d"
 HORIZON = "31d"  # a day more than the longest published lead
 STEP = "1h"
 _LEARN_EVERY = pd.Timedelta(days=1)
+_RETRY_SECONDS = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -221,7 +222,7 @@ def renewed(
 ) -> Iterator[None]:
     """Calls `renew` at once, at every interval and when something changed, beside what runs inside.
 
-    After an error it tries again at the next interval or change.
+    After an error it tries again after five minutes, or at the next interval or change.
 
     Args:
         renew: What is called.
@@ -239,6 +240,7 @@ def renewed(
                 renew()
             except (AnalysisError, OSError) as error:  # a full disk passes, as a server that is away does
                 on_error(error)
+                due = min(due, time.monotonic() + _RETRY_SECONDS)
             while time.monotonic() < due and changed() == seen:
                 if stop.wait(min(look_seconds, max(due - time.monotonic(), 0.0))):
                     return

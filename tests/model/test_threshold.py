@@ -213,3 +213,17 @@ def test_the_share_spent_by_now_rises_over_the_civil_day():
     wide = threshold.spent(noisy, ds=ds, time=time, tz="Asia/Singapore", chance=0.01)
     assert (wide.value[0, :23] > wide.upper[0, :23]).all()
     assert wide.value.max() <= 1
+
+
+@pytest.mark.parametrize("end", ["2026-03-27T22:00Z", "2026-10-23T21:00Z"])
+def test_a_clock_change_in_the_week_ahead_leaves_no_hole(end):
+    """In spring one hour of the week is not ahead; the limits of all others, and of the sums around it, stay."""
+    n = 10 * WEEK
+    time = threshold.timeline(pd.Timestamp(end), step=HOUR, horizon=WEEK, tz="Europe/Berlin")
+    y = np.random.default_rng(0).poisson(6.0, size=(2, n)).astype(float)
+    for found in (
+        threshold.most_events(y, time=time, season_lengths=SEASONS, chance=0.001),
+        threshold.fewest_events(y, time=time, season_lengths=SEASONS, chance=0.001, window=3),
+        threshold.longest_gap(y, time=time, season_lengths=SEASONS, chance=0.001),
+    ):
+        assert np.isfinite(found.value).all()

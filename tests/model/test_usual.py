@@ -85,3 +85,11 @@ def test_hours_without_any_reading_have_no_edge_only_where_nothing_is_known():
     found = edge(y, time=around(8 * WEEK), chance=0.01).value[0]
     assert np.isnan(found[np.arange(WEEK) % 24 < 5]).all()
     assert np.isfinite(found[np.arange(WEEK) % 24 >= 5]).all()
+
+
+@pytest.mark.parametrize(("hours", "told"), [(8, False), (60, True)])
+def test_a_last_week_of_a_few_hours_tells_no_level(hours, told):
+    """Eight hours of a night would pass for the level of the week, and every day lie beyond the edge."""
+    y = SHAPE[None, : 8 * WEEK] + np.random.default_rng(0).normal(size=(1, 8 * WEEK))
+    y[0, -WEEK:-hours] = np.nan
+    assert np.isfinite(edge(y, time=around(8 * WEEK), chance=0.01).value).any() == told

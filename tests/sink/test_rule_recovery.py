@@ -136,6 +136,14 @@ def test_old_copies_are_thinned_but_never_the_one_in_force(store, monkeypatch):
     assert store.target.path.read_text() == alerts("A6")
 
 
+def test_an_old_version_that_was_in_force_again_is_kept_for_the_undo(store, monkeypatch):
+    monkeypatch.setattr("tutordex_analysis.sink.rule_store.MOST_VERSIONS", 3)
+    for name in ("A0", "A1", "A2", "A0", "A3"):
+        rule_push.carry_out(store, rule_push.push_plan(store, {"rules.yml": alerts(name).encode()}), Server())
+    rule_push.carry_out(store, rule_push.revert_plan(store, None), Server())
+    assert store.target.path.read_text() == alerts("A0")
+
+
 def test_every_target_has_a_history_of_its_own(store, tmp_path):
     store.record("found", "kept", store.keep({"rules.yml": OLD}))
     other = tmp_path / "b" / "rules.yml"

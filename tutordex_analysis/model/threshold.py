@@ -214,6 +214,9 @@ def _placed(ahead: Rates, time: Timeline) -> tuple[Floats, Floats, Floats]:
     usual, rough = np.full((2, len(ahead.mean), phases), np.nan)
     usual[:, time.week[time.back :]] = ahead.mean
     rough[:, time.week[time.back :]] = ahead.rough
+    for row in (usual, rough):  # where clocks are put forward one hour of the week is not ahead: as the one before it
+        for hole in np.flatnonzero(np.isnan(row).all(axis=0)):
+            row[:, hole] = row[:, hole - 1]
     at = usual[:, time.week]
     rest = HOLIDAY * np.minimum(at, usual[:, np.maximum(time.sunday, 0)])
     return at, np.where(time.sunday >= 0, rest, at), rough[:, time.week]

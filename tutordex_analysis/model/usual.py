@@ -13,6 +13,7 @@ from tutordex_analysis.model.threshold import USUALLY, Learnt, Timeline
 
 _MOST_WEEKS = 12
 _SHAPE_WEEKS = 8  # that a shape is learnt from
+_LEAST_DAYS = 2  # of readings, before a week has a level
 _FIRST = 2  # weeks before the first one that is judged
 _SLOW = 3.0  # weeks that speak for the shape of the day against that of the week
 _SHRINK = 8.0  # residuals that speak for one spread at all hours
@@ -39,7 +40,8 @@ def edge(y: Floats, *, time: Timeline, chance: float, direction: str = "above") 
     sign = 1.0 if direction == "above" else -1.0
     n = min(y.shape[1] // week, _MOST_WEEKS)
     weeks = (sign * y[:, y.shape[1] - n * week :]).reshape(len(y), n, week)
-    level = _median(weeks, axis=2)
+    known = (~np.isnan(weeks)).sum(axis=2)  # a few hours of a week, such as one night, do not tell its level
+    level = np.where(known >= _LEAST_DAYS * day, _median(weeks, axis=2), np.nan)
     off = weeks - level[..., None]
     errors = [
         weeks[:, j] - level[:, j - 1, None] - _shape(off[:, max(0, j - _SHAPE_WEEKS) : j], day)

@@ -69,7 +69,7 @@ def over(
         known = {name: one for name, one in known.items() if len(one)}
         afresh = newest is None or cut >= newest + _WEEK
         newest = cut if afresh else newest
-        ahead = walk.forecasts({name: one for name, one in known.items() if name in rooms}) if afresh else {}
+        ahead = walk.forecasts({name: one for name, one in known.items() if name in rooms}, cut) if afresh else {}
         walk.learn(known, ahead, cut)
         mine = moments[(moments >= cut) & (moments < cut + _DAY)]
         rows += walk.limits(mine)
@@ -92,12 +92,16 @@ class _Walk:
     lessons: dict[str, Lesson] = field(default_factory=dict)
     moved: dict[tuple[str, str], Floats] = field(default_factory=dict)
 
-    def forecasts(self, histories: Mapping[str, pd.DataFrame]) -> dict[str, Forecast]:
+    def ended(self, cut: pd.Timestamp) -> Masks:
+        """The masks that are known whole at a moment."""
+        return Masks(masks=tuple(one for one in self.masks.masks if one.end <= cut))
+
+    def forecasts(self, histories: Mapping[str, pd.DataFrame], cut: pd.Timestamp) -> dict[str, Forecast]:
         """Of signals with limits, as publish makes them."""
-        found = {}
+        found, masks = {}, self.ended(cut).masks
         for name, history in histories.items():
             enough = sufficiency(self.catalogue.signal(name), history, horizon=_HORIZON)
-            training = left_out(enough.signal, history, self.masks.masks).training
+            training = left_out(enough.signal, history, masks).training
             try:
                 found[name] = resource(history, enough, self.catalogue, training=training).forecast
             except NotEnoughData:
@@ -106,8 +110,7 @@ class _Walk:
 
     def learn(self, histories: Mapping[str, pd.DataFrame], ahead: Mapping[str, Forecast], cut: pd.Timestamp) -> None:
         """Takes a day's lessons in; those of capacity stay for the week."""
-        ended = Masks(masks=tuple(one for one in self.masks.masks if one.end <= cut))
-        found = learn(histories, self.catalogue, masks=ended, forecasts=ahead, checked=0).found
+        found = learn(histories, self.catalogue, masks=self.ended(cut), forecasts=ahead, checked=0).found
         for name, one in found.items():
             if one.way.limit.learn != "capacity" or one.way.limit.signal in ahead:
                 self.lessons[name] = one

@@ -11,18 +11,20 @@ _SKEW_SECONDS = 300  # how far ahead of ours a publisher's clock may be
 
 
 def fresh(family: str = THRESHOLD) -> str:
-    """PromQL that is there while a family was published lately; a time stamp of the future is not lately."""
+    """PromQL that is there, a publisher each, while it published a family lately; the future is not lately."""
     stamp = f'tutordex_generated_timestamp_seconds{{family="{family}"}}'
-    return f"count(time() - {stamp} < {MOST_AGE_SECONDS} > -{_SKEW_SECONDS})"
+    return f"(time() - {stamp} < {MOST_AGE_SECONDS} > -{_SKEW_SECONDS})"
 
 
 def learnt(rule: Rule, limit: Threshold) -> str:
-    """The published limit between its rails, while it is fresh; nothing where it is absent, stale or no number."""
+    """The published limit between its rails, while it is fresh; nothing where it is absent, stale or no number.
+
+    A publisher's own time stamp vouches for its limit and for no other's. Of several the one that fires least counts.
+    """
     published = f'{THRESHOLD}{{alert="{rule.name}"}}'
-    by = f"max by ({', '.join(limit.by)})"
-    return (
-        f"clamp({by} ({published} == {published}), {number(limit.floor)}, {number(limit.ceiling)})\nand on () {fresh()}"
-    )
+    mildest = f"{'max' if rule.direction == 'above' else 'min'} by ({', '.join(limit.by)})"
+    inside = f"{published} == {published}\nand on (job, instance) {fresh()}"
+    return f"clamp({mildest} (\n{_inside(inside)}\n), {number(limit.floor)}, {number(limit.ceiling)})"
 
 
 def in_force(rule: Rule, limit: Threshold) -> str:

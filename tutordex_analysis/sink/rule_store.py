@@ -159,8 +159,9 @@ class Store:
         )
         document = {"target": str(self.target.path), "history": [asdict(one) for one in (*past, entry)]}
         disk.put(self.folder / _STATE, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        recent = {one.version for one in (*past, entry)[-MOST_VERSIONS:]}  # an undo goes back to one of these
         for number in self.versions[:-MOST_VERSIONS]:
-            if number != version:
+            if number not in recent:
                 shutil.rmtree(self._place(number), ignore_errors=True)
         return entry
 

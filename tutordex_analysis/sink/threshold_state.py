@@ -61,7 +61,16 @@ def read(path: Path) -> Kept | None:
             for one in found["limits"]
         }
         return Kept(at=instant(str(found["at"])), values=values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, FrameError) as error:
+    except (
+        OSError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        FrameError,
+    ) as error:
         raise SourceError(
             f"{path} is damaged or of another version and is not used: every limit starts from its human value again"
         ) from error
