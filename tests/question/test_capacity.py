@@ -279,6 +279,15 @@ def test_one_reading_is_said_to_be_one_and_not_to_have_stopped():
         outlook(days=1, cpu_used=newborn)
 
 
+@pytest.mark.parametrize("hour", range(24))
+def test_two_hours_of_readings_name_the_day_from_which_more_is_said_at_any_hour(hour):
+    start = pd.Timestamp("2026-11-15T00:00Z") + pd.Timedelta(hours=hour)
+    window = TimeRange(start, start + pd.Timedelta("2h"), "1h")
+    frame = frames.build(np.array([[0.3, 0.4]]), [{"__name__": "cpu_used"}], window)
+    with pytest.raises(NotEnoughData, match=r"readings.*[(]from 2026-11-1[67] something can"):
+        capacity.outlook({"cpu_used": frame}, CATALOGUE)
+
+
 def test_the_data_looked_at_begin_with_the_first_sample():
     asked = TimeRange(pd.Timestamp(END) - pd.Timedelta(days=120), END, "1h")
     got = sufficiency.looked_at(outlook(days=15, cpu_used=cpu).sufficiency, asked)

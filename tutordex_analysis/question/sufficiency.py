@@ -15,7 +15,8 @@ from tutordex_analysis.question import wording
 CYCLES = 3  # a season is learnt from this many full cycles
 REACH = 2.0  # we look at most this many times as far ahead as there is history
 DAY = pd.Timedelta(days=1)
-_FIRST = {"count": 15 * DAY}  # growth wants 14 whole civil days, and the first is rarely whole; others a few readings
+_FIRST = {"count": 15 * DAY}  # growth wants 14 whole civil days, and the first is rarely whole
+_READINGS = pd.Timedelta(hours=4)  # others want three hourly readings, and the first hour is rarely whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class Sufficiency:
     @property
     def first_from(self) -> pd.Timestamp:
         """The day from which something can be said where nothing can now; NaT where more time alone does not help."""
-        day = (self.start + _FIRST.get(self.signal.kind, 0 * DAY)).ceil("1D")
+        day = (self.start + _FIRST.get(self.signal.kind, _READINGS)).ceil("1D")
         return day if self.refused and day > self.start + self.length else pd.NaT  # type: ignore[return-value]
 
 
