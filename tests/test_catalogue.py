@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tutordex_analysis import catalogue_file
+from tutordex_analysis import catalogue_add, catalogue_file
 from tutordex_analysis.catalogue import Part
 from tutordex_analysis.errors import CatalogueError
 
@@ -184,7 +184,7 @@ def test_a_name_in_two_files_is_refused(tmp_path):
 
 def test_add_writes_a_signal_that_loads_and_keeps_comments(tmp_path):
     written(tmp_path, "# mine\nsignals:\n" + GAUGE, "signals.yaml")
-    catalogue_file.add(
+    catalogue_add.add(
         tmp_path, "temperature", {"title": "Rack", "area": "host", "kind": "gauge", "unit": "celsius", "promql": "t"}
     )
     assert catalogue_file.load(tmp_path).signal("temperature").unit == "celsius"
@@ -197,7 +197,7 @@ def test_add_leaves_the_file_as_it_was_when_the_signal_is_refused(tmp_path, befo
     if before:
         path.write_text(before)
     with pytest.raises(CatalogueError, match="known unit"):
-        catalogue_file.add(
+        catalogue_add.add(
             tmp_path, "bad", {"title": "Rack", "area": "host", "kind": "gauge", "unit": "furlongs", "promql": "t"}
         )
     assert (path.read_text() if path.exists() else None) == before
@@ -294,7 +294,7 @@ def test_without_the_shipped_signals_their_inventory_does_not_count(tmp_path):
 def test_add_finds_its_place_however_the_file_is_written(tmp_path, before):
     known = catalogue_file.load(written(tmp_path, before, "signals.yaml"))
     entry = {"title": "Rack", "area": "host", "kind": "gauge", "unit": "celsius", "promql": "t"}
-    catalogue_file.add(tmp_path, "temperature", entry)
+    catalogue_add.add(tmp_path, "temperature", entry)
     got = catalogue_file.load(tmp_path)
     assert got.signals.keys() == known.signals.keys() | {"temperature"}
     assert got.limits == known.limits

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, model_validator
 from tutordex_analysis import promql
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.experiment import Experiment
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
 from tutordex_analysis.moment import Span, duration, duration_text
@@ -42,8 +43,7 @@ class Part:
     """What is pulled and stored for a signal: one PromQL text.
 
     Attributes:
-        query: PromQL, in which `$step` stands for the step and `$window` for the step,
-            but at least five minutes.
+        query: PromQL; `$step` stands for the step, `$window` for the step but at least five minutes.
         replaces: Digest of the text that this one took the place of, so that stored history goes on.
     """
 
@@ -246,6 +246,7 @@ class Catalogue:
         alerts: By name; while one fires, the numbers of its signals are not normal.
         rules: Alert rules that this project writes, by the alert's name.
         records: Recording rules that this project writes, by their name.
+        experiments: By name.
         flow: Areas in the order in which work passes them, the most upstream first; several may be at one height.
         calendar: Civil time of the stack.
         inventory: Metric names that the stack exposes; empty where nobody said.
@@ -257,6 +258,7 @@ class Catalogue:
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(default_factory=dict)
     records: Mapping[str, Record] = field(default_factory=dict)
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
     flow: tuple[tuple[str, ...], ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
     inventory: frozenset[str] = frozenset()
@@ -304,9 +306,7 @@ class Catalogue:
                 "kind": signal.kind,
                 "unit": signal.unit,
                 "by": ", ".join(signal.by),
-                "limits": ", ".join(
-                    f"{k} {v:g}" for limit in self.limits_of(signal.name) for k, v in limit.values.items()
-                ),
+                "limits": ", ".join(f"{k} {v:g}" for one in self.limits_of(signal.name) for k, v in one.values.items()),
                 "made of": "; ".join(part.query for part in signal.parts),
             }
             for signal in self.signals.values()

@@ -15,6 +15,7 @@ from tutordex_analysis import inventory, promql, rulebook, yaml_file
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.experiment import Experiment
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
 from tutordex_analysis.rule import RECORD, Record, Rule
@@ -23,7 +24,7 @@ from tutordex_analysis.yaml_file import line_of
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
 _OTHERS = (INVENTORY, "incidents.yaml", "anomalies.yaml", "pins.yaml")  # no signals; see …_file.py
-_NAMED = ("signals", "limits", "queues", "alerts", "rules", "records")
+_NAMED = ("signals", "limits", "queues", "alerts", "rules", "records", "experiments")
 _NAME = (re.compile(r"[a-z][a-z0-9_]*"), "use small letters, digits and _")
 _ALERT = (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck")
 _NAMES = {"rules": _ALERT, "records": (RECORD, "write it like tutordex:queue:wait_seconds")}
@@ -43,6 +44,7 @@ class _File(BaseModel):
     )
     rules: dict[str, Rule | None] = Field({}, description="Alert rules by the alert's name; null removes a shipped one")
     records: dict[str, Record | None] = Field({}, description="Recording rules by name; null removes a shipped one")
+    experiments: dict[str, Experiment | None] = Field({}, description="Experiments by name; null removes a shipped one")
     flow: tuple[tuple[str, ...], ...] | None = Field(
         None, description="Areas in the order in which work passes them, most upstream first, several at one height"
     )
@@ -68,7 +70,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     limits: dict[str, Limit] = {}
     queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
-    rules, records = dict[str, Rule](), dict[str, Record]()
+    rules, records, experiments = dict[str, Rule](), dict[str, Record](), dict[str, Experiment]()
     flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
     for files, exposed in layers:
@@ -83,6 +85,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
             _put(alerts, file.alerts)
             _put(rules, file.rules)
             _put(records, file.records)
+            _put(experiments, file.experiments)
             flow = file.flow if file.flow is not None else flow
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
@@ -111,6 +114,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
         alerts=alerts,
         rules=rules,
         records=records,
+        experiments=experiments,
         flow=flow,
         calendar=calendar,
         inventory=frozenset[str]().union(*(exposed for _, exposed in layers)),
@@ -213,59 +217,15 @@ def json_schema() -> str:
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def add(folder: Path, name: str, entry: Mapping[str, object]) -> Path:
-    """Appends one signal to the folder's `signals.yaml` after checking it together with all the others.
-
-    Returns:
-        The file; it is left as it was when the signal is refused.
-
-    Raises:
-        CatalogueError: The name is taken in this folder, or the signal is wrong.
-    """
-    path = folder / "signals.yaml"
-    before = path.read_text(encoding="utf-8") if path.exists() else None
-    known = _read(path)[0].signals if before is not None else {}
-    if name in known:
-        raise CatalogueError(f"{path} has a signal {name!r} already; choose another name or edit the file")
-    text = before if before is not None else "signals:\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_inserted(text, {name: dict(entry)}), encoding="utf-8")
-    try:
-        load(folder)
-    except CatalogueError:
-        if before is None:
-            path.unlink()
-        else:
-            path.write_text(before, encoding="utf-8")
-        raise
-    return path
-
-
-def _inserted(text: str, entry: Mapping[str, object]) -> str:
-    """The text with an entry put first under its `signals:` key, so that comments elsewhere stay."""
-    root = yaml.compose(text, Loader=yaml_file.LOADER)
-    pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    key, below = next(((key, value) for key, value in pairs if key.value == "signals"), (None, None))
-    body = yaml.safe_dump(dict(entry), sort_keys=False, allow_unicode=True, width=100).splitlines()
-    lines = text.splitlines()
-    if key is None:
-        return "\n".join([*lines, "signals:", *(f"  {line}" for line in body)]) + "\n"
-    at, indent = key.start_mark.line + 1, "  "
-    if isinstance(below, yaml.MappingNode) and not below.flow_style:
-        at, indent = below.start_mark.line, " " * below.start_mark.column
-    elif isinstance(below, yaml.MappingNode) and not below.value:
-        lines[at - 1] = "signals:"  # it was {}
-    return "\n".join([*lines[:at], *(f"{indent}{line}" for line in body), *lines[at:]]) + "\n"
-
-
 def _files(folder: Path) -> dict[Path, tuple[_File, yaml.Node]]:
     if not folder.is_dir():
         raise CatalogueError(f"the catalogue folder {folder} is not there; make it or correct the setting catalogue")
     paths = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if path.name not in _OTHERS]
-    return {path: _read(path) for path in paths}
+    return {path: read_file(path) for path in paths}
 
 
-def _read(path: Path) -> tuple[_File, yaml.Node]:
+def read_file(path: Path) -> tuple[_File, yaml.Node]:
+    """One file of a catalogue, and where its lines are."""
     root, data = yaml_file.read(path, keys=tuple(_File.model_fields))
     for key in _NAMED:
         if not isinstance(data.get(key) or {}, dict):

@@ -52,7 +52,7 @@ def add(
     area: Annotated[str, typer.Option(help="Part of the system.")] = "other",
 ) -> None:
     """Add a signal to a catalogue of your own."""
-    from tutordex_analysis import catalogue_file
+    from tutordex_analysis import catalogue_add
 
     if bool(promql) == bool(counter):
         raise typer.BadParameter("say what it is made of: --promql for a gauge, or --counter for a count")
@@ -61,7 +61,7 @@ def add(
         if promql
         else {"kind": "count", "unit": unit, "counter": counter}
     )
-    path = catalogue_file.add(folder, name, {"title": title, "area": area, **made, "forecast": True})
+    path = catalogue_add.add(folder, name, {"title": title, "area": area, **made, "forecast": True})
     typer.echo(f'{name} is in {path}; put catalogue = "{folder}" into tutordex.toml to use it')
 
 

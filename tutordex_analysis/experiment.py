@@ -1,0 +1,220 @@
+"""Experiments of a catalogue: what was randomised into which arms, where their numbers stand, and what decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
+
+import pandas as pd
+from pydantic import AfterValidator, Field, model_validator
+
+from tutordex_analysis import promql
+from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.spec import Duration, Moment, Spec
+
+Role: TypeAlias = Literal["goal", "guardrail", "behaviour"]
+Form: TypeAlias = Literal["pairs", "events", "counters", "totals"]
+Side: TypeAlias = Literal["control", "treatment"]
+CONTROL: Side = "control"
+TREATMENT: Side = "treatment"
+SIDES = (CONTROL, TREATMENT)
+_KEYS: dict[Form, frozenset[str]] = {
+    "pairs": frozenset({"column", "equals"}),
+    "events": frozenset({"event", "take", "within", "before", "per", "quantile"}),
+    "counters": frozenset({"counter", "trials"}),
+    "totals": frozenset({"totals"}),
+}
+_NEEDS: dict[Form, str] = {"pairs": "column", "events": "event", "counters": "counter", "totals": "totals"}
+
+
+def _selector(text: str) -> str:
+    if not promql.is_selector(text):
+        raise CatalogueError(f"{text!r} must be one plain selector of a counter")
+    return text
+
+
+def _cell(name: str) -> str:
+    if not name.replace("_", "").isalnum():
+        raise CatalogueError(f"{name!r} is no name of a table or column; use letters, digits and _")
+    return name
+
+
+Counter = Annotated[str, AfterValidator(_selector)]
+Cell = Annotated[str, AfterValidator(_cell)]
+
+
+class Metric(Spec):
+    """One thing that an experiment may change, and what it is taken from; which keys fit depends on the form."""
+
+    name: str = Field("", exclude=True, description="Filled in from the key")
+    title: str
+    role: Role = Field("behaviour", description="goal decides; guardrail must not become worse by `margin`")
+    higher_is_better: bool = True
+    margin: float | None = Field(None, gt=0, lt=1, description="Of a guardrail: the loss, as a share of the control")
+    column: Cell | None = Field(None, description="pairs: column of the outcome")
+    equals: tuple[str, ...] = Field((), description="pairs: the values of `column` that count as yes; none: a number")
+    event: str | None = Field(None, description="events: what the unit did, such as assignment_apply_click")
+    take: Literal["converted", "events", "value"] = Field(
+        "converted", description="events: whether it did it, how often, or the sum of its values"
+    )
+    within: Duration | None = Field(None, description="events: only so long after the exposure; units younger wait")
+    before: Duration | None = Field(None, description="events: the same from so long before the exposure as covariate")
+    per: str | None = Field(None, description="events: the event below, of a ratio such as applies per view")
+    quantile: float | None = Field(None, gt=0, lt=1, description="events: of the values, such as 0.95")
+    counter: Counter | None = Field(None, description="counters: what is counted, with one label for the arm")
+    trials: Counter | None = Field(None, description="counters: what it is a share of")
+    totals: dict[str, dict[str, float]] = Field({}, description="totals: by arm, such as {successes: 200, n: 4000}")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Metric:
+        if (self.margin is not None) != (self.role == "guardrail"):
+            raise CatalogueError("a guardrail has a margin, the loss that would be too much; other roles have none")
+        if self.per is not None and self.take == "converted":
+            raise CatalogueError("a ratio counts events or values: say take: events")
+        if self.quantile is not None and (self.take != "value" or self.per is not None):
+            raise CatalogueError("a quantile is one of values: say take: value, without per:")
+        return self
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Those that were given and belong to one form."""
+        return frozenset[str]().union(*_KEYS.values()) & self.model_fields_set
+
+
+class Pairs(Spec):
+    """A table with one row for each unit and arm: two pipelines over the same raw messages."""
+
+    table: Cell = "telegram_extractions"
+    unit: Cell = "raw_id"
+    arm: Cell = "pipeline_version"
+    time: Cell | None = Field("updated_at", description="When the row was made; null: it has none")
+    segments: tuple[Cell, ...] = ()
+
+
+class Events(Spec):
+    """Two tables: who was shown which arm when, and who did what when. They may be one and the same."""
+
+    exposures: Cell = "exposures"
+    outcomes: Cell = "events"
+    unit: Cell = "user_id"
+    arm: Cell = "variant"
+    time: Cell = "event_time"
+    event: Cell = "event_type"
+    value: Cell = "value"
+    experiment: Cell | None = Field("experiment", description="Column of exposures with the experiment's name, or null")
+    segments: tuple[Cell, ...] = Field((), description="Columns of exposures to look into")
+
+
+class Counters(Spec):
+    """Counters with a label for the arm."""
+
+    label: Cell = "variant"
+    step: Duration = "1h"
+
+
+class Experiment(Spec):
+    """One experiment: arms, plan and metrics. It has exactly one of pairs, events, counters, or metrics with totals."""
+
+    name: str = Field("", exclude=True, description="Filled in from the key")
+    title: str
+    description: str = ""
+    unit: str = Field(description="What was randomised, as a word: user, message, request")
+    arms: dict[Side, str] = Field(description="What each arm is called in the data")
+    split: tuple[float, float] = Field((1.0, 1.0), description="What control and treatment were meant to get")
+    assignment: Literal["sticky", "request", "none"] = Field(
+        "sticky", description="A unit keeps its arm; each request gets one of its own; nothing was randomised"
+    )
+    start: Moment
+    end: Moment | None = None
+    planned: int | None = Field(None, ge=2, description="Units an arm at which it is to end")
+    looks: Literal["once", "any"] = Field("any", description="once: at the planned end; any: whenever one likes")
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    correction: Literal["holm", "benjamini-hochberg", "none"] = "holm"
+    pairs: Pairs | None = None
+    events: Events | None = None
+    counters: Counters | None = None
+    metrics: dict[str, Metric] = Field(description="By name; one goal at most is decided on")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Experiment:
+        if {*self.arms} != {*SIDES} or self.arms[CONTROL] == self.arms[TREATMENT]:
+            raise CatalogueError("arms names control: and treatment:, two different names")
+        if not min(self.split) > 0:
+            raise CatalogueError(f"split gives both arms a share above 0, got {self.split[0]:g} to {self.split[1]:g}")
+        if self.end is not None and self.end <= self.start:
+            raise CatalogueError("an experiment ends after it starts")
+        given = [one for one in ("pairs", "events", "counters") if getattr(self, one) is not None]
+        if len(given) > 1:
+            raise CatalogueError(f"the numbers come from one place; this experiment has {' and '.join(given)}")
+        if not self.metrics:
+            raise CatalogueError("an experiment has metrics")
+        for name, metric in self.metrics.items():
+            wanted, allowed = _NEEDS[self.form], _KEYS[self.form]
+            if wanted not in metric.keys:
+                raise CatalogueError(f"the metric {name} needs {wanted}:, its numbers come from {self.form}")
+            if strange := sorted(metric.keys - allowed):
+                raise CatalogueError(f"the metric {name} has {strange[0]}:, which does not fit {self.form}")
+            if self.form == "totals" and {*metric.totals} != {*SIDES}:
+                raise CatalogueError(f"the totals of {name} name control: and treatment:")
+        goals = [name for name, metric in self.metrics.items() if metric.role == "goal"]
+        if not goals:
+            raise CatalogueError("one metric is the goal, say role: goal; without one nothing is decided")
+        return self
+
+    @property
+    def form(self) -> Form:
+        """Where the numbers come from."""
+        forms: tuple[Form, ...] = ("pairs", "events", "counters")
+        return next((one for one in forms if getattr(self, one) is not None), "totals")
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that are read, each once."""
+        if self.pairs is not None:
+            return (self.pairs.table,)
+        if self.events is not None:
+            return tuple(dict.fromkeys((self.events.exposures, self.events.outcomes)))
+        return ()
+
+
+def covariate_of(metric: str) -> str:
+    """The column of a metric from before the exposure."""
+    return f"{metric}:before"
+
+
+def denominator_of(metric: str) -> str:
+    """The column below a metric that is a ratio."""
+    return f"{metric}:per"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExperimentData:
+    """What was read for one experiment.
+
+    Attributes:
+        experiment: Its plan.
+        end: The moment up to which rows count, UTC: the experiment's end, or the newest row or sample; NaT with totals.
+        units: Of pairs and events: unit, arm ("control" or "treatment"), ds (first exposure; NaT where pairs have no
+            time), a column a metric, `denominator_of` and `covariate_of` where it has them (a covariate of a ratio's
+            denominator is `covariate_of(denominator_of(name))`), and the segments as text; one row a unit, of pairs one
+            a unit and arm. A metric is NaN where its unit has not been watched for `within` yet; it does not count
+            there. Empty for other forms.
+        values: Of quantiles: by metric, unit, arm and y, several rows a unit.
+        series: Of counters: by metric, the tables of control and treatment with ds, y and, where there are any, trials.
+        totals: Of totals: by metric, the mappings of control and treatment.
+        seen: Units that were exposed, by the arm's name in the data; a name that is none of the arms too.
+        notes: One sentence each for what was left out: units in two arms, rows that came twice, outcomes before the
+            exposure or of units that were never exposed, buckets that lack.
+        lacks: Why nothing could be read and what to do; "" where it could.
+    """
+
+    experiment: Experiment
+    end: pd.Timestamp
+    units: pd.DataFrame = field(default_factory=pd.DataFrame)
+    values: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    series: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
+    totals: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=dict)
+    seen: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    lacks: str = ""
