@@ -13,6 +13,8 @@ from scipy import stats
 
 import tutordex_analysis
 from tutordex_analysis.errors import ExperimentError
+from tutordex_analysis.model import srm
+from tutordex_analysis.model.arms import Columns
 from tutordex_analysis.model.experiment import compare, family
 from tutordex_analysis.model.proportion import Share
 from tutordex_analysis.model.sequential import critical_z
@@ -401,6 +403,39 @@ def test_a_family_of_totals_at_any_look():
     first, second = family(control, treatment, outcomes=["applied", "failed"], looks="any", lower_is_better=["failed"])
     assert (first.status, second.status) == ("better", "no_difference_shown")
     assert first.alpha == pytest.approx(0.025)
+
+
+def test_a_family_of_ratios_covariates_and_means_says_what_each_alone_would_at_its_level():
+    one, two = users(400), users(400, first=400, seed=1, lift=0.6)
+    columns = {
+        "cuped": Columns(outcome="outcome", covariate="before"),
+        "per request": Columns(outcome="outcome", denominator="requests"),
+    }
+    names = ["cuped", "per request", "outcome"]
+    verdicts = family(one, two, outcomes=names, columns=columns)
+    alone = [
+        compare(one, two, covariate="before", alpha=verdicts[0].alpha),
+        compare(one, two, denominator="requests", alpha=verdicts[1].alpha),
+        compare(one, two, alpha=verdicts[2].alpha),
+    ]
+    for verdict, single in zip(verdicts, alone, strict=True):
+        assert verdict.effect == single.effect
+        assert verdict.p_adjusted >= verdict.p_value == single.p_value
+    assert verdicts[0].alpha < 0.05  # it is the surest of three
+
+
+def test_a_family_of_pairs_and_the_split_of_all_units():
+    rng = np.random.default_rng(4)
+    one = pd.DataFrame({"unit": np.arange(500), "ok": rng.random(500) < 0.8, "seconds": rng.gamma(4, 1, 500)})
+    two = one.assign(ok=one["ok"] | (rng.random(500) < 0.5), seconds=one["seconds"] + rng.normal(0, 1, 500))
+    first, second = family(one, two, outcomes=["ok", "seconds"], paired=True, lower_is_better=["seconds"])
+    assert (first.status, first.method) == ("better", "McNemar, exact")
+    assert second.status == "no_difference_shown"
+    assert first.effect == compare(one, two, outcome="ok", paired=True, alpha=first.alpha).effect
+    control, treatment = users(300), users(300, first=300)
+    check = srm.chi_square([1000, 600], [1, 1])
+    (blocked,) = family(control, treatment, outcomes=["outcome"], check=check)
+    assert (blocked.status, blocked.srm) == ("blocked", check)
 
 
 def test_a_refused_metric_is_no_test_of_the_family():

@@ -21,6 +21,8 @@ from tutordex_analysis.model.tested import Level, Looks, Test
 from tutordex_analysis.model.trial import Assignment, Gathered, Plan, gathered, of_rows
 from tutordex_analysis.moment import Span, duration
 
+NO_COLUMNS: Mapping[str, Columns] = {}
+
 
 def compare(
     control: Arm,
@@ -91,9 +93,10 @@ def compare(
         alpha=alpha, looks=looks, tuned_for=tuned_for, assignment=assignment, split=split, block=duration(block), tz=tz
     )
     if paired:
-        if not (isinstance(control, pd.DataFrame) and isinstance(treatment, pd.DataFrame)):
-            raise ExperimentError("pairs come as two tables of the same units")
-        return _of_pairs(control, treatment, columns, plan, metric=metric, higher=higher_is_better)
+        return _of_pairs(
+            control, treatment, columns, plan, metric=metric, higher=higher_is_better, alpha=plan.at_look,
+            p_adjusted=math.nan,
+        )  # fmt: skip
     data = gathered(control, treatment, columns, plan)
     return _verdict(data, plan, metric=metric, higher=higher_is_better, alpha=plan.at_look, p_adjusted=math.nan)
 
@@ -105,27 +108,37 @@ def family(
     outcomes: Sequence[str],
     correction: multiplicity.Correction = "holm",
     unit: str = "unit",
+    columns: Mapping[str, Columns] = NO_COLUMNS,
+    paired: bool = False,
     assignment: Assignment = "sticky",
     split: tuple[float, float] = (1.0, 1.0),
+    check: srm.Srm | None = None,
     alpha: float = 0.05,
     looks: Literal["once", "any"] = "once",
     tuned_for: float = TUNED_FOR,
     lower_is_better: Sequence[str] = (),
+    block: Span = "1d",
+    tz: str = "UTC",
 ) -> tuple[Comparison, ...]:
     """The verdicts on several metrics at once; intervals agree with the corrected decisions.
 
     Args:
-        control: A table with one row a unit, or totals of each metric by its name.
+        control: A table with one row a unit, or an arm of any form that `compare` takes for each metric by its name.
         treatment: The same form.
         outcomes: Columns, or names, of the metrics.
         correction: "holm" bounds the chance of any false finding, "benjamini-hochberg" the share of false ones, "none".
         unit: Column of what was randomised.
+        columns: Of metrics that have more than an outcome: denominator, covariates, quantile.
+        paired: As in `compare`, for all of them.
         assignment: As in `compare`.
         split: As in `compare`.
+        check: Of the split, where it was made over more than the units of each metric; None makes one a metric.
         alpha: Of the family.
         looks: As in `compare`, without a group sequential plan.
         tuned_for: As in `compare`.
         lower_is_better: Those metrics of which less is better.
+        block: As in `compare`.
+        tz: As in `compare`.
 
     Returns:
         One comparison a metric in the order of `outcomes`; each one's `alpha` is what its interval had to be held to.
@@ -134,47 +147,61 @@ def family(
         ExperimentError: As in `compare`, or an unknown metric.
     """
     plan = Plan(
-        alpha=alpha,
-        looks=looks,
-        tuned_for=tuned_for,
-        assignment=assignment,
-        split=split,
-        block=duration("1d"),
-        tz="UTC",
+        alpha=alpha, looks=looks, tuned_for=tuned_for, assignment=assignment, split=split, block=duration(block), tz=tz
     )
-    found: list[Gathered] = []
-    if isinstance(control, pd.DataFrame) and isinstance(treatment, pd.DataFrame):
-        rows = arms.checked_rows(control, treatment, unit=unit)
-        found = [of_rows(rows, Columns(unit=unit, outcome=one), plan) for one in outcomes]
-    elif isinstance(control, Mapping) and isinstance(treatment, Mapping):
-        for one in outcomes:
-            if one not in control or one not in treatment:
-                raise ExperimentError(f"there is no metric {one!r} in both arms")
-            found.append(gathered(control[one], treatment[one], Columns(), plan))
-    else:
+    named = {one: columns.get(one, Columns(unit=unit, outcome=one)) for one in outcomes}
+    if isinstance(control, pd.DataFrame) != isinstance(treatment, pd.DataFrame):
         raise ExperimentError("the arms come in different forms; give both as tables or both as totals")
+    each = {one: (_arm(control, one), _arm(treatment, one)) for one in outcomes}
+    found: dict[str, Gathered] = {}
+    if not paired and isinstance(control, pd.DataFrame) and isinstance(treatment, pd.DataFrame):
+        rows = arms.checked_rows(control, treatment, unit=unit)
+        found = {one: of_rows(rows, named[one], plan) for one in outcomes}
+    elif not paired:
+        found = {one: gathered(*each[one], named[one], plan) for one in outcomes}
+    if check is not None:
+        found = {one: replace(data, check=check) for one, data in found.items()}
 
-    def verdict(i: int, level: float, p: float) -> Comparison:
-        higher = outcomes[i] not in lower_is_better
-        return _verdict(found[i], plan, metric=outcomes[i], higher=higher, alpha=level, p_adjusted=p)
+    def verdict(name: str, level: float, p: float) -> Comparison:
+        higher = name not in lower_is_better
+        if paired:
+            return _of_pairs(*each[name], named[name], plan, metric=name, higher=higher, alpha=level, p_adjusted=p)
+        return _verdict(found[name], plan, metric=name, higher=higher, alpha=level, p_adjusted=p)
 
-    first = [verdict(i, alpha, math.nan) for i in range(len(outcomes))]
-    p_values = [one.p_value for one in first]
+    p_values = [verdict(name, alpha, math.nan).p_value for name in outcomes]
     adjusted = multiplicity.adjusted(p_values, correction=correction)
     levels = multiplicity.interval_alphas(p_values, alpha=alpha, correction=correction)
-    return tuple(verdict(i, float(levels[i]), float(adjusted[i])) for i in range(len(outcomes)))
+    return tuple(verdict(name, float(levels[i]), float(adjusted[i])) for i, name in enumerate(outcomes))
+
+
+def _arm(side: pd.DataFrame | Mapping[str, Arm], metric: str) -> Arm:
+    if isinstance(side, pd.DataFrame):
+        return side
+    if metric not in side:
+        raise ExperimentError(f"there is no metric {metric!r} in both arms")
+    return side[metric]
 
 
 def _of_pairs(
-    control: pd.DataFrame, treatment: pd.DataFrame, columns: Columns, plan: Plan, *, metric: str, higher: bool
+    control: Arm,
+    treatment: Arm,
+    columns: Columns,
+    plan: Plan,
+    *,
+    metric: str,
+    higher: bool,
+    alpha: float,
+    p_adjusted: float,
 ) -> Comparison:
+    if not (isinstance(control, pd.DataFrame) and isinstance(treatment, pd.DataFrame)):
+        raise ExperimentError("pairs come as two tables of the same units")
     one, two, alone = arms.paired_rows(control, treatment, columns)
     notes = (f"{alone:,} units are in one table only and are left out",) if alone else ()
     n = float(len(one))
-    found = paired_test(one, two, _level(plan, plan.at_look))
+    found = paired_test(one, two, _level(plan, alpha))
     return _comparison(
-        found, plan, metric=metric, higher=higher, n=(n, n), check=None, notes=notes, alpha=plan.at_look,
-        p_adjusted=math.nan,
+        found, plan, metric=metric, higher=higher, n=(n, n), check=None, notes=notes, alpha=alpha,
+        p_adjusted=p_adjusted,
     )  # fmt: skip
 
 
