@@ -36,6 +36,7 @@ def test_an_experiment_says_where_its_numbers_come_from(tmp_path):
         ({"arms": {"control": "a"}}, "two different names"),
         ({"split": [1, 0]}, "share above 0"),
         ({"end": "2026-09-01T00:00Z"}, "ends after it starts"),
+        ({"looks": "once"}, "say end: or planned:"),
         ({"pairs": {}}, "has pairs and events"),
         ({"metrics": {}}, "has metrics"),
         ({"metrics": {"applied": METRIC | {"role": "behaviour"}}}, "role: goal"),

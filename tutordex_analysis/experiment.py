@@ -52,6 +52,12 @@ class Metric(Spec):
     role: Role = Field("behaviour", description="goal decides; guardrail must not become worse by `margin`")
     higher_is_better: bool = True
     margin: float | None = Field(None, gt=0, lt=1, description="Of a guardrail: the loss, as a share of the control")
+    worth: float | None = Field(
+        None,
+        gt=0,
+        lt=10,
+        description="The smallest effect worth having, as a share of the control; says what is needed",
+    )
     column: Cell | None = Field(None, description="pairs: column of the outcome")
     equals: tuple[str, ...] = Field((), description="pairs: the values of `column` that count as yes; none: a number")
     event: str | None = Field(None, description="events: what the unit did, such as assignment_apply_click")
@@ -128,7 +134,9 @@ class Experiment(Spec):
     start: Moment
     end: Moment | None = None
     planned: int | None = Field(None, ge=2, description="Units an arm at which it is to end")
-    looks: Literal["once", "any"] = Field("any", description="once: at the planned end; any: whenever one likes")
+    looks: Literal["once", "any"] = Field(
+        "any", description="once: at the planned end; any: whenever one likes, which counters do not allow"
+    )
     alpha: float = Field(0.05, gt=0, lt=0.5)
     correction: Literal["holm", "benjamini-hochberg", "none"] = "holm"
     pairs: Pairs | None = None
@@ -144,6 +152,8 @@ class Experiment(Spec):
             raise CatalogueError(f"split gives both arms a share above 0, got {self.split[0]:g} to {self.split[1]:g}")
         if self.end is not None and self.end <= self.start:
             raise CatalogueError("an experiment ends after it starts")
+        if self.looks == "once" and self.end is None and self.planned is None:
+            raise CatalogueError("looks: once is at the planned end: say end: or planned:")
         given = [one for one in ("pairs", "events", "counters") if getattr(self, one) is not None]
         if len(given) > 1:
             raise CatalogueError(f"the numbers come from one place; this experiment has {' and '.join(given)}")
