@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from tutordex_analysis.experiment import (
     covariate_of,
     denominator_of,
 )
+from tutordex_analysis.measure import day_text
 from tutordex_analysis.model import srm
 from tutordex_analysis.model.arms import Arm, Columns
 from tutordex_analysis.model.comparison import Comparison
@@ -86,7 +88,7 @@ def verdict(data: ExperimentData, *, tz: str) -> Verdict:
         return Verdict(data=data, unjudged=dict.fromkeys(plan.metrics, data.lacks))
     check = split_check(data, tz=tz)
     if plan.looks == "once" and not ended(data):
-        return Verdict(data=data, unjudged=dict.fromkeys(plan.metrics, _too_early(data)), check=check)
+        return Verdict(data=data, unjudged=dict.fromkeys(plan.metrics, _too_early(data, tz)), check=check)
     found: dict[str, Comparison] = {}
     unjudged: dict[str, str] = {}
     for names, correction in _families(plan):
@@ -146,9 +148,9 @@ def sizes(data: ExperimentData) -> dict[str, int]:
     return {one: int((side == one).sum()) for one in SIDES}
 
 
-def _too_early(data: ExperimentData) -> str:
+def _too_early(data: ExperimentData, tz: str) -> str:
     plan, have = data.experiment, min(sizes(data).values(), default=0)
-    wanted = [f"on {plan.end:%Y-%m-%d}"] if plan.end is not None else []
+    wanted = [f"on {day_text(plan.end, ZoneInfo(tz))}"] if plan.end is not None else []
     if plan.planned is not None:
         wanted.append(f"when {plan.planned:,} units an arm have come ({have:,} so far)")
     return f"it is looked at once, at its end: {' or '.join(wanted)}"
