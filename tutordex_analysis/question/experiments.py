@@ -14,6 +14,7 @@ from tutordex_analysis.measure import day_text, number_text
 from tutordex_analysis.model import tail
 from tutordex_analysis.model.comparison import Comparison
 from tutordex_analysis.question import experiment_parts as parts
+from tutordex_analysis.question import experiment_rows as rows
 from tutordex_analysis.question.experiment_verdict import State, Verdict, ended, sizes, verdict
 from tutordex_analysis.question.finding import Finding, table
 
@@ -28,12 +29,17 @@ SHORT: dict[State, str] = {
     "not_randomised": "not randomised",
     "not_enough": "not enough data",
 }
-GUARDS = {"held": "held", "harmed": "harmed", "open": "cannot be told yet"}
+_OVERVIEW = (
+    *("title", "unit", "n_control", "n_treatment", "state", "goal_status", "lift", "lift_lower", "lift_upper"),
+    *("guards", "running"),
+)
+GUARDS = {"held": "unharmed", "harmed": "harmed", "open": "cannot be told yet"}
 _PRIORITY: dict[State, float] = {
     "better": 60.0, "worse": 70.0, "mixed": 65.0, "no_difference_shown": 30.0, "blocked": 75.0,
     "no_verdict": 20.0, "not_randomised": 20.0, "not_enough": 10.0,
 }  # fmt: skip
 _HARMED = 80.0
+_FAR_DAYS = 365.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +54,8 @@ class Told:
         segments: As `experiment_parts.segments`.
         need: As `experiment_parts.need`.
         split: As `experiment_parts.split_by_day`.
+        metrics: As `experiment_rows.metrics`.
+        quality: As `experiment_rows.quality`.
     """
 
     verdict: Verdict
@@ -57,6 +65,8 @@ class Told:
     segments: tuple[parts.Segmented, ...]
     need: parts.Need | None
     split: pd.DataFrame
+    metrics: pd.DataFrame
+    quality: pd.DataFrame
 
     @property
     def name(self) -> str:
@@ -85,11 +95,8 @@ class Experiments:
 
     @property
     def overview(self) -> pd.DataFrame:
-        """One row an experiment: name, title, unit, n_control, n_treatment, state, goal, guards, running."""
-        return pd.DataFrame(
-            [_row(one) for one in self.told],
-            columns=["name", "title", "unit", "n_control", "n_treatment", "state", "goal", "guards", "running"],
-        )
+        """One row an experiment: title, unit, units of each arm, state, the goal with bounds, guards, running."""
+        return pd.DataFrame([_row(one) for one in self.told], columns=[*_OVERVIEW])
 
 
 def experiments(data: Iterable[ExperimentData], *, tz: str) -> Experiments:
@@ -115,6 +122,8 @@ def tell(data: ExperimentData, *, tz: str) -> Told:
         segments=parts.segments(found),
         need=needed,
         split=parts.split_by_day(found, tz=tz),
+        metrics=rows.metrics(found),
+        quality=rows.quality(found),
     )
 
 
@@ -184,12 +193,19 @@ def _guards(one: Verdict) -> Iterator[str]:
 def _loss(one: Verdict, name: str) -> str:
     """A guardrail with the worst loss that its interval allows, beside its margin."""
     metric, found = one.experiment.metrics[name], one.comparisons[name]
-    worst = -found.lift.ci_lo if metric.higher_is_better else found.lift.ci_hi
+    sign = -1 if metric.higher_is_better else 1
+    losses = [sign * each for each in (found.lift.estimate, found.lift.ci_lo, found.lift.ci_hi)]
     margin = number_text(100 * (metric.margin or math.nan))
-    if not math.isfinite(worst):
+    if not math.isfinite(max(losses)):
         return f"{metric.title} (a loss of {margin} % would be too much)"
-    loss = number_text(float(f"{100 * max(worst, 0):.2g}"))
-    return f"{metric.title} (at worst {loss} % worse; {margin} % would be too much)"
+    worst = f"at worst {_percent(max(losses))} worse"
+    if one.guards[name] == "harmed":
+        worst = f"{_percent(losses[0])} worse, {_percent(min(losses[1:]))} to {_percent(max(losses[1:]))}"
+    return f"{metric.title} ({worst}; {margin} % would be too much)"
+
+
+def _percent(share: float) -> str:
+    return f"{number_text(float(f'{100 * max(share, 0):.2g}'))} %"
 
 
 def _needed(need: parts.Need, one: Verdict, *, tz: str) -> str:
@@ -198,6 +214,8 @@ def _needed(need: parts.Need, one: Verdict, *, tz: str) -> str:
     if need.units <= need.have:
         return f"An effect of {effect} % would mostly have been seen by now."
     said = f"An effect of {effect} % needs about {_round(need.units):,} {unit}s an arm; there are {need.have:,}"
+    if need.days > _FAR_DAYS:
+        return f"{said}, more than a year away at the pace of the last week."
     if math.isfinite(need.days):
         when = day_text(one.data.end + pd.Timedelta(days=need.days), ZoneInfo(tz))
         return f"{said}, enough about {when} at the pace of the last week."
@@ -211,18 +229,21 @@ def _round(units: int) -> int:
 
 
 def _row(one: Told) -> dict[str, object]:
-    goal, held = one.verdict.goal, one.verdict.guards
+    goal, plan = one.verdict.goal, one.verdict.experiment
     n = sizes(one.verdict.data)
     counted = (goal.n_control, goal.n_treatment) if goal is not None else (math.nan, math.nan)
+    guards = (f"{plan.metrics[name].title}: {GUARDS[word]}" for name, word in one.verdict.guards.items())
     return {
-        "name": one.name,
         "title": one.title,
-        "unit": one.verdict.experiment.unit,
+        "unit": plan.unit,
         "n_control": float(n[SIDES[0]]) if n else counted[0],
         "n_treatment": float(n[SIDES[1]]) if n else counted[1],
         "state": SHORT[one.verdict.state],
-        "goal": goal,
-        "guards": ", ".join(f"{one.verdict.experiment.metrics[k].title}: {GUARDS[v]}" for k, v in held.items()),
+        "goal_status": goal.status if goal is not None else "",
+        "lift": goal.lift.estimate if goal is not None else math.nan,
+        "lift_lower": goal.lift.ci_lo if goal is not None else math.nan,
+        "lift_upper": goal.lift.ci_hi if goal is not None else math.nan,
+        "guards": "; ".join(guards),
         "running": one.running,
     }
 

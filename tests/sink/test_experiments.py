@@ -1,0 +1,173 @@
+"""Tables, figures, sections and metrics of experiments, from verdicts whose numbers are known."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tutordex_analysis.model.experiment import family
+from tutordex_analysis.model.proportion import Share
+from tutordex_analysis.model.segments import mantel_haenszel
+from tutordex_analysis.model.srm import chi_square
+from tutordex_analysis.sink import experiment_page, experiment_plot, experiment_table, exposition
+from tutordex_analysis.sink.exposition_experiments import from_experiments
+
+DAYS = pd.date_range("2026-10-01T16:00Z", periods=5, freq="D")
+OVER_TIME = pd.DataFrame(
+    {
+        "ds": DAYS,
+        "n": [10, 20, 30, 40, 50],
+        "estimate": [0.2, 0.1, 0.05, 0.04, 0.03],
+        "lower": [-5.0, -0.2, -0.01, 0.005, 0.01],
+        "upper": [5.0, 0.4, 0.11, 0.075, 0.05],
+        "p_value": [1.0, 1.0, 0.2, 0.04, 0.01],
+    }
+)
+
+
+def share(successes, n):
+    return {"successes": successes, "n": n}
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    comparisons: dict
+    check: object = None
+    state: str = "better"
+
+    @property
+    def goal(self):
+        return next(iter(self.comparisons.values()), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    column: str = "level"
+    table: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    p_adjusted: float = 0.4
+    strata: object = None
+    reversed: bool = False
+    small: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    verdict: Judged
+    metrics: pd.DataFrame
+    title: str = "Newest first"
+    sentence: str = "Newest first: applied 6 % against 5 %."
+    over_time: pd.DataFrame = dataclasses.field(default_factory=lambda: OVER_TIME)
+    segments: tuple = ()
+    quality: pd.DataFrame = dataclasses.field(
+        default_factory=lambda: pd.DataFrame({"check": ["Split"], "found": ["as planned"]})
+    )
+
+
+@pytest.fixture
+def judged():
+    names = ["applied", "viewed"]
+    one = {"applied": share(200, 4000), "viewed": share(2000, 4000)}
+    two = {"applied": share(246, 4020), "viewed": share(2015, 4020)}
+    return Judged(dict(zip(names, family(one, two, outcomes=names, correction="none"), strict=True)), state="better")
+
+
+def row(name, role, one=None, **changed):
+    made = {
+        "metric": name, "title": name.title(), "role": role, "kind": "proportion", "control": 0.05, "treatment": 0.0612,
+        "lift": 0.22, "lift_lower": 0.021, "lift_upper": 0.47, "p_value": 0.029, "alpha": 0.05, "status": "better",
+        "guard": "", "margin": np.nan, "higher_is_better": True, "method": "score", "why": "proportions",
+        "dispersion": np.nan, "effective_n": 8020.0, "blocks": 0, "mde_lift": 0.3, "reason": "",
+    }  # fmt: skip
+    return made | changed
+
+
+@pytest.fixture
+def rows():
+    return pd.DataFrame(
+        [
+            row("applied", "goal"),
+            row("viewed", "guardrail", margin=0.05, lift=0.002, lift_lower=-0.04, lift_upper=0.05, guard="held"),
+            row("spent", "behaviour", kind="mean", control=12.5, treatment=13.0, lift_upper=np.inf, lift_lower=-np.inf),
+            row("slow", "behaviour", status="", lift=np.nan, lift_lower=np.nan, lift_upper=np.nan, p_value=np.nan,
+                control=np.nan, treatment=np.nan, kind=np.nan, reason="the control has no unit yet"),
+        ]
+    )  # fmt: skip
+
+
+def test_metrics_say_their_change_their_interval_and_why_not(rows):
+    made = experiment_table.metrics(rows)
+    assert made.frame.loc[0].tolist() == [
+        "Applied", "goal", "5 %", "6.12 %", "+22 % (+2.1 % to +47 %)", "0.029", "better",
+    ]  # fmt: skip
+    assert made.frame["Verdict"].tolist() == ["better", "unharmed", "better", "not judged"]
+    assert made.frame.loc[2, ["Control", "Change"]].tolist() == ["12.5", "+22 % (−100 % to any)"]
+    assert made.frame.loc[3, "Change"] == "–"
+    assert made.notes == ("Slow: the control has no unit yet.",)
+    assert len(experiment_table.methods(rows).frame) == 3
+
+
+def test_the_forest_draws_what_is_known_and_says_it(rows):
+    picture = experiment_plot.forest(rows)
+    assert picture.alt.startswith("Forest plot of 3 metrics. Applied: +22 % (+2.1 % to +47 %).")
+    (ax,) = picture.figure.axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["Applied", "Viewed", "Spent"]
+    low, high = ax.get_xlim()
+    assert -1.7 < low < -0.4
+    assert 0.4 < high < 1.7
+    margins = [line for line in ax.lines if list(line.get_xdata()) == [-0.05, -0.05]]
+    assert len(margins) == 1
+    assert experiment_plot.forest(rows.iloc[3:]).alt == "Forest plot of 0 metrics."
+
+
+def test_the_days_cut_the_wide_beginning_and_say_on_which_side_of_zero_they_end():
+    picture = experiment_plot.over_time(OVER_TIME, title="Applied", fraction=True, tz="Asia/Singapore")
+    assert "between 1 and 5, which is above zero" in picture.alt
+    (ax,) = picture.figure.axes
+    low, high = ax.get_ylim()
+    assert low <= 0 < 20 < high < 60  # in percent points; the first day's 500 is cut
+
+
+def test_a_section_has_every_part_in_order_and_escapes_its_words(judged, rows):
+    segment = pd.DataFrame([row("P1", "goal", n=900)]).assign(segment="P1 <b>")
+    old, new = ([Share(successes=one, n=100) for one in yes] for yes in ((50, 10), (60, 20)))
+    strata = mantel_haenszel(old, new)
+        [Share(successes=50, n=100), Share(successes=10, n=100)],
+        [Share(successes=60, n=100), Share(successes=20, n=100)],
+    )
+    told = Told(
+        judged, rows, sentence="<b>Newest</b>: fine.", segments=(Part(table=segment, strata=strata, reversed=True),)
+    )
+    parts = experiment_page.sections([told], tz="Asia/Singapore").parts
+    kinds = [type(one).__name__ for one in parts]
+    assert kinds == ["Heading", "Picture", "Table", "Picture", "Table", "Table", "FoldOut"]
+    assert "<b>Newest" not in parts[0]._repr_html_()
+    assert "P1 <b>" not in parts[4]._repr_html_()
+    assert "believe the parts" in parts[4].notes[0]
+    assert "10 percent points" in parts[4].notes[0]
+    blocked = Told(Judged({}, state="blocked"), rows.iloc[3:], over_time=OVER_TIME.iloc[:0])
+    assert [type(one).__name__ for one in experiment_page.sections([blocked], tz="UTC").parts] == [
+        "Heading", "Table", "Table",
+    ]  # fmt: skip
+    assert "experiments:" in experiment_page.sections([], tz="UTC").otherwise
+
+
+def test_verdicts_are_metrics_and_refusals_have_no_p_value(judged):
+    few, more = {"applied": share(1, 900)}, {"applied": share(3, 500)}
+    blocked = family(few, more, outcomes=["applied"], check=chi_square([900, 500], [1, 1]))
+    families = from_experiments(
+        [
+            ("order", dataclasses.replace(judged, check=chi_square([4000, 4020], [1, 1]))),
+            ("broken", Judged({"applied": blocked[0]}, check=blocked[0].srm, state="blocked")),
+        ]
+    )
+    now = "2026-11-15T08:00Z"
+    text = exposition.render(families, data_end=pd.Timestamp(now), validity="3h", now=now)
+    assert 'tutordex_experiment_status{experiment="order",status="better"} 1' in text
+    assert 'tutordex_experiment_status{experiment="broken",metric="applied",status="blocked"} 1' in text
+    assert re.search(r'tutordex_experiment_pvalue{experiment="order",metric="applied"} 0\.02[89]', text)
+    assert 'tutordex_experiment_pvalue{experiment="broken"' not in text
+    assert 'tutordex_experiment_srm_pvalue{experiment="broken"}' in text
+    lower = judged.comparisons["applied"].lift.ci_lo
+    assert f'tutordex_experiment_effect{{bound="lower",experiment="order",metric="applied"}} {lower:.17g}'[:70] in text
