@@ -133,9 +133,6 @@ def test_a_section_has_every_part_in_order_and_escapes_its_words(judged, rows):
     segment = pd.DataFrame([row("P1", "goal", n=900)]).assign(segment="P1 <b>")
     old, new = ([Share(successes=one, n=100) for one in yes] for yes in ((50, 10), (60, 20)))
     strata = mantel_haenszel(old, new)
-        [Share(successes=50, n=100), Share(successes=10, n=100)],
-        [Share(successes=60, n=100), Share(successes=20, n=100)],
-    )
     told = Told(
         judged, rows, sentence="<b>Newest</b>: fine.", segments=(Part(table=segment, strata=strata, reversed=True),)
     )
