@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tutordex_analysis.model.comparison import Comparison
 from tutordex_analysis.model.experiment import family
 from tutordex_analysis.model.proportion import Share
 from tutordex_analysis.model.segments import mantel_haenszel
@@ -33,7 +34,7 @@ def share(successes, n):
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    comparisons: dict
+    comparisons: dict[str, Comparison]
     check: object = None
     state: str = "better"
 
@@ -59,7 +60,7 @@ class Told:
     title: str = "Newest first"
     sentence: str = "Newest first: applied 6 % against 5 %."
     over_time: pd.DataFrame = dataclasses.field(default_factory=lambda: OVER_TIME)
-    segments: tuple = ()
+    segments: tuple[Part, ...] = ()
     quality: pd.DataFrame = dataclasses.field(
         default_factory=lambda: pd.DataFrame({"check": ["Split"], "found": ["as planned"]})
     )

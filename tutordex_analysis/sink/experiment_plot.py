@@ -55,7 +55,7 @@ def forest(rows: pd.DataFrame, *, title: str = "") -> Picture:
     ax.grid(visible=True, axis="x")
     ticks = [one for one in ax.get_xticks() if abs(one) <= bound * 1.05]
     ax.set_xticks(ticks, [f"{100 * one:+.3g} %".replace("-", "−").replace("+0 %", "0 %") for one in ticks])
-    look.note(ax, "change against the control · dot: goal, square: guardrail, diamond: behaviour · dotted: margin")
+    look.note(ax, "change · dot: goal · square: guardrail · diamond: behaviour · dotted: margin")
     if not shown:
         ax.text(0.5, 0.5, "nothing to show yet", transform=ax.transAxes, ha="center", color=look.QUIET)
     return Picture(figure=figure, alt=" ".join(said))
