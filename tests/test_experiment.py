@@ -46,7 +46,7 @@ def test_an_experiment_says_where_its_numbers_come_from(tmp_path):
         ({"metrics": {"applied": METRIC | {"per": "view"}}}, "take: events"),
         ({"metrics": {"applied": METRIC | {"quantile": 0.9}}}, "take: value"),
         ({"start": "2026-10-01"}, "moment|zone"),
-        ({"events": {"unit": "user id; drop"}}, "no name of a table or column"),
+        ({"events": {"unit": "user id; drop"}}, "no name of a column"),
     ],
 )
 def test_what_cannot_be_is_refused_with_file_and_line(tmp_path, changed, said):

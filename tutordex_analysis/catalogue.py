@@ -7,15 +7,14 @@ it is loaded, and what is wrong is refused with file and line.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pandas as pd
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from tutordex_analysis import promql
 from tutordex_analysis.civil import Calendar
@@ -23,82 +22,16 @@ from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.experiment import Experiment
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
-from tutordex_analysis.moment import Span, duration, duration_text
+from tutordex_analysis.moment import duration
+from tutordex_analysis.part import COUNTED, MEASURED, UNITS, Part, Promql, Selector, Term, Unit
 from tutordex_analysis.rule import Record, Rule
 from tutordex_analysis.spec import Duration, Spec
 from tutordex_analysis.watch import Watch
 
-COUNTED = (  # nouns of things that are counted
-    *("posts", "assignments", "jobs", "requests", "messages", "operations", "attempts", "failures", "errors", "events"),
-    *("users", "fields", "findings", "series", "samples", "processes", "targets", "connections", "files", "restarts"),
-)
-MEASURED = ("ratio", "seconds", "unix_seconds", "bytes", "bytes_per_second", "per_second", "cores", "celsius", "bool")
-UNITS = (*COUNTED, *MEASURED)  # ratio is a share of one: 0.8 is 80 %
+__all__ = ["COUNTED", "MEASURED", "UNITS", "Catalogue", "Part", "Signal", "Term"]
+
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_RATE_WINDOW = pd.Timedelta("5m")  # holds several scrapes at any usual interval
-
-
-@dataclass(frozen=True)
-class Part:
-    """What is pulled and stored for a signal: one PromQL text.
-
-    Attributes:
-        query: PromQL; `$step` stands for the step, `$window` for the step but at least five minutes.
-        replaces: Digest of the text that this one took the place of, so that stored history goes on.
-    """
-
-    query: str
-    replaces: str | None = None
-
-    def at(self, step: Span) -> str:
-        """The PromQL text for one step; its value at t covers (t - step, t]."""
-        window = duration_text(max(duration(step), _RATE_WINDOW))
-        return promql.normal(self.query.replace("$step", duration_text(step)).replace("$window", window))
-
-    def digest(self, step: Span) -> str:
-        """Twelve hex digits that name the text at one step."""
-        return hashlib.sha256(self.at(step).encode()).hexdigest()[:12]
-
-
-def _query(text: str) -> str:
-    promql.check(Part(text).at("5m"))
-    return text
-
-
-def _selector(text: str) -> str:
-    if not promql.is_selector(_query(text)):
-        raise CatalogueError(f"{text!r} must be one plain selector; write anything else under promql:")
-    return text
-
-
-def _unit(text: str) -> str:
-    if text not in UNITS:
-        raise CatalogueError(f"{text!r} is not a known unit; use one of {', '.join(sorted(UNITS))}")
-    return text
-
-
-Promql = Annotated[str, AfterValidator(_query)]
-Selector = Annotated[str, AfterValidator(_selector)]
-Unit = Annotated[str, AfterValidator(_unit), Field(json_schema_extra={"enum": sorted(UNITS)})]
 Combine = Literal["sum", "mean", "max", "min"]
-
-
-class Term(Spec):
-    """One quantity: raw counters (added up), or a gauge."""
-
-    counter: Selector | tuple[Selector, ...] | None = Field(None, description="Raw counters; several are added up")
-    promql: Promql | None = Field(None, description="Any PromQL; $step and $window are filled in")
-
-    @model_validator(mode="after")
-    def _one(self) -> Term:
-        if (self.counter is None) == (self.promql is None):
-            raise CatalogueError("name exactly one of counter: and promql:")
-        return self
-
-    @property
-    def counters(self) -> tuple[str, ...]:
-        """The counter selectors, none for a gauge."""
-        return (self.counter,) if isinstance(self.counter, str) else self.counter or ()
 
 
 class Signal(Spec):
@@ -263,12 +196,14 @@ class Catalogue:
     calendar: Calendar = field(default_factory=Calendar)
     inventory: frozenset[str] = frozenset()
 
-    def signal(self, name: str) -> Signal:
-        """A signal by name.
+    def signal(self, name: str | Signal) -> Signal:
+        """A signal by name; one that is none of the catalogue's is itself.
 
         Raises:
             CatalogueError: There is none; the nearest names are in the sentence.
         """
+        if isinstance(name, Signal):
+            return name
         if name not in self.signals:
             raise CatalogueError(f"there is no signal {name!r}; {_nearest(name, self.signals)}")
         return self.signals[name]
@@ -293,8 +228,26 @@ class Catalogue:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """Every part of every signal, each once."""
-        return tuple({part.query: part for signal in self.signals.values() for part in signal.parts}.values())
+        """Every part of every signal and experiment, each once."""
+        return tuple({part.query: part for name in self.pulled for part in self.parts_of(name)}.values())
+
+    @property
+    def pulled(self) -> tuple[str, ...]:
+        """Names of the signals and experiments that Prometheus has something of."""
+        named = dict.fromkeys([*self.signals, *self.experiments])
+        return tuple(name for name in named if self.parts_of(name))
+
+    def parts_of(self, name: str) -> tuple[Part, ...]:
+        """What is pulled for a signal, or for an experiment whose numbers are counters.
+
+        Raises:
+            CatalogueError: There is neither.
+        """
+        counted = self.experiments[name].counted if name in self.experiments else ()
+        if name not in self.signals and name in self.experiments:
+            return tuple(Part(text) for text in counted)
+        own = self.signal(name).parts
+        return (*own, *(Part(text) for text in counted if text not in {part.query for part in own}))
 
     def table(self) -> pd.DataFrame:
         """One row a signal: what it is, without its values."""

@@ -78,8 +78,8 @@ def pull(
     own = catalogue_file.load(settings.catalogue) if settings.catalogue else None
     server = server_of(url, settings, own)
     known = server.catalogue
-    wanted = signals or [*(name for name, signal in known.signals.items() if signal.parts), alerts.NAME]
-    parts = {name: known.signal(name).parts for name in wanted if name != alerts.NAME}
+    wanted = signals or [*known.pulled, alerts.NAME]
+    parts = {name: known.parts_of(name) for name in wanted if name != alerts.NAME}
     parts |= {alerts.NAME: (alerts.FIRING,)} if alerts.NAME in wanted else {}
     folder = (archive or settings.archive) / settings.source_name
     with progress("pulling") as show:

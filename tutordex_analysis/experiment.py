@@ -20,7 +20,7 @@ CONTROL: Side = "control"
 TREATMENT: Side = "treatment"
 SIDES = (CONTROL, TREATMENT)
 _KEYS: dict[Form, frozenset[str]] = {
-    "pairs": frozenset({"column", "equals"}),
+    "pairs": frozenset({"column", "equals", "waiting"}),
     "events": frozenset({"event", "take", "within", "before", "per", "quantile"}),
     "counters": frozenset({"counter", "trials"}),
     "totals": frozenset({"totals"}),
@@ -40,8 +40,18 @@ def _cell(name: str) -> str:
     return name
 
 
+def _column(name: str) -> str:
+    if not all(part.replace("_", "").isalnum() for part in name.split(".")):
+        raise CatalogueError(
+            f"{name!r} is no name of a column; use letters, digits and _, and dots for what is inside JSON, "
+            "such as meta.experiment.variant"
+        )
+    return name
+
+
 Counter = Annotated[str, AfterValidator(_selector)]
 Cell = Annotated[str, AfterValidator(_cell)]
+Column = Annotated[str, AfterValidator(_column)]
 
 
 class Metric(Spec):
@@ -58,8 +68,9 @@ class Metric(Spec):
         lt=10,
         description="The smallest effect worth having, as a share of the control; says what is needed",
     )
-    column: Cell | None = Field(None, description="pairs: column of the outcome")
+    column: Column | None = Field(None, description="pairs: column of the outcome")
     equals: tuple[str, ...] = Field((), description="pairs: the values of `column` that count as yes; none: a number")
+    waiting: tuple[str, ...] = Field((), description="pairs: values of `column` that are no outcome yet, as pending")
     event: str | None = Field(None, description="events: what the unit did, such as assignment_apply_click")
     take: Literal["converted", "events", "value"] = Field(
         "converted", description="events: whether it did it, how often, or the sum of its values"
@@ -80,6 +91,8 @@ class Metric(Spec):
             raise CatalogueError("a ratio counts events or values: say take: events")
         if self.quantile is not None and (self.take != "value" or self.per is not None):
             raise CatalogueError("a quantile is one of values: say take: value, without per:")
+        if self.waiting and ({*self.waiting} & {*self.equals} or not self.equals):
+            raise CatalogueError("waiting names other values than equals, which it needs")
         return self
 
     @property
@@ -92,24 +105,32 @@ class Pairs(Spec):
     """A table with one row for each unit and arm: two pipelines over the same raw messages."""
 
     table: Cell = "telegram_extractions"
-    unit: Cell = "raw_id"
-    arm: Cell = "pipeline_version"
+    unit: Column = "raw_id"
+    arm: Column = "pipeline_version"
     time: Cell | None = Field("updated_at", description="When the row was made; null: it has none")
-    segments: tuple[Cell, ...] = ()
+    segments: tuple[Column, ...] = ()
 
 
 class Events(Spec):
-    """Two tables: who was shown which arm when, and who did what when. They may be one and the same."""
+    """Two tables: who was shown which arm when, and who did what when. They may be one and the same.
+
+    A column with dots lies inside a column of JSON: `meta.experiment.variant`.
+    """
 
     exposures: Cell = "exposures"
     outcomes: Cell = "events"
-    unit: Cell = "user_id"
-    arm: Cell = "variant"
+    unit: Column = "user_id"
+    arm: Column = "variant"
     time: Cell = "event_time"
-    event: Cell = "event_type"
-    value: Cell = "value"
-    experiment: Cell | None = Field("experiment", description="Column of exposures with the experiment's name, or null")
-    segments: tuple[Cell, ...] = Field((), description="Columns of exposures to look into")
+    event: Column = "event_type"
+    value: Column = "value"
+    experiment: Column | None = Field(
+        "experiment", description="Column of exposures with the experiment's name, or null"
+    )
+    id: Column | None = Field(
+        None, description="Column of outcomes that tells rows apart; null: rows that are equal are one row"
+    )
+    segments: tuple[Column, ...] = Field((), description="Columns of exposures to look into")
 
 
 class Counters(Spec):
@@ -187,6 +208,17 @@ class Experiment(Spec):
             return tuple(dict.fromkeys((self.events.exposures, self.events.outcomes)))
         return ()
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The selectors of the counters that are read, each once."""
+        texts = [one for metric in self.metrics.values() for one in (metric.counter, metric.trials) if one]
+        return tuple(dict.fromkeys(texts))
+
+    @property
+    def named(self) -> dict[str, Side]:
+        """The arms by what they are called in the data."""
+        return {self.arms[side]: side for side in SIDES}
+
 
 def covariate_of(metric: str) -> str:
     """The column of a metric from before the exposure."""
@@ -196,6 +228,36 @@ def covariate_of(metric: str) -> str:
 def denominator_of(metric: str) -> str:
     """The column below a metric that is a ratio."""
     return f"{metric}:per"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExperimentTables:
+    """What was read for one experiment, as it stood there.
+
+    Attributes:
+        experiment: Its plan.
+        now: Up to when rows count, where the experiment has not ended.
+        rows: Of pairs: unit, arm (as in the data), ds (NaT without a time), a column a metric, and the segments as
+            text. Of events: unit, arm, ds of each exposure, and the segments as text.
+        outcomes: Of events: unit, ds, event, and value and id where they are needed.
+        series: Of counters: by metric, the tables of control and treatment with ds, y and, where there are any, trials.
+        notes: One sentence each for what was left out.
+        lacks: Why nothing could be read and what to do; "" where it could.
+    """
+
+    experiment: Experiment
+    now: pd.Timestamp
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
+    outcomes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    series: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    lacks: str = ""
+
+    @property
+    def until(self) -> pd.Timestamp:
+        """Up to when rows count: the experiment's end, or now where it has none or that is to come."""
+        end = self.experiment.end
+        return self.now if end is None or end > self.now else pd.Timestamp(end)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.errors import ExperimentError
@@ -18,16 +20,23 @@ class Exposed:
         frame: unit, arm, ds (first exposure), one row a unit, sorted by unit.
         crossed: Units that saw more than one arm; they are in no arm.
         repeated: Rows that were the same as another one.
+        at: Where in the table the first exposure of each unit of `frame` stands, counted from 0.
     """
 
     frame: pd.DataFrame
     crossed: tuple[object, ...]
     repeated: int
+    at: npt.NDArray[np.int64]
 
     def units(self) -> dict[str, int]:
         """Units of each arm."""
         counts = self.frame.groupby("arm", observed=True)["unit"].size()
         return {str(arm): int(n) for arm, n in counts.items()}
+
+    def of(self, arms: Sequence[str]) -> Exposed:
+        """Those of some arms alone."""
+        kept = self.frame["arm"].isin(arms).to_numpy(bool)
+        return replace(self, frame=self.frame[kept].reset_index(drop=True), at=self.at[kept])
 
 
 def first_exposures(exposures: pd.DataFrame, *, arms: Sequence[str] | None = None) -> Exposed:
@@ -40,18 +49,36 @@ def first_exposures(exposures: pd.DataFrame, *, arms: Sequence[str] | None = Non
     Raises:
         ExperimentError: A column is missing, an arm is unknown, a unit or time is empty, or times have no zone.
     """
-    _needs(exposures, ("unit", "arm", "ds"))
+    needs(exposures, ("unit", "arm", "ds"))
     if arms is not None:
         unknown = sorted(set(exposures["arm"].astype(str)) - set(arms))
         if unknown:
             raise ExperimentError(f"unknown variant {unknown[0]!r}; there are {', '.join(arms)}")
-    table = exposures[["unit", "arm", "ds"]].drop_duplicates()
-    repeated = len(exposures) - len(table)
-    seen = table.groupby("unit", observed=True)["arm"].nunique()
-    crossed = seen.index[seen > 1]
-    table = table[~table["unit"].isin(crossed)].sort_values(["unit", "ds"], kind="stable")
-    first = table.drop_duplicates("unit").reset_index(drop=True)
-    return Exposed(frame=first, crossed=tuple(crossed.tolist()), repeated=repeated)
+    units, known = pd.factorize(exposures["unit"], sort=True)
+    arm, moments = pd.factorize(exposures["arm"])[0], numbered(exposures["ds"])
+    repeated = pd.DataFrame({"unit": units, "arm": arm, "ds": moments}).duplicated()
+    order = np.lexsort((moments, units))
+    begins = np.flatnonzero(np.diff(units[order], prepend=-1))  # of each unit in that order
+    one, other = (
+        (extreme.reduceat(arm[order], begins) for extreme in (np.minimum, np.maximum)) if len(order) else ([], [])
+    )
+    crossed = np.asarray(one) != np.asarray(other)
+    at = order[begins[~crossed]]
+    return Exposed(
+        frame=exposures[["unit", "arm", "ds"]].take(at).reset_index(drop=True),
+        crossed=tuple(pd.Index(known)[np.flatnonzero(crossed)].tolist()),
+        repeated=int(repeated.sum()),
+        at=at,
+    )
+
+
+def numbered(moments: pd.Series) -> npt.NDArray[np.int64] | npt.NDArray[np.float64]:
+    """Times as nanoseconds since 1970; numbers as they are."""
+    if pd.api.types.is_datetime64_any_dtype(moments):
+        moments = moments.dt.as_unit("ns").astype(np.int64)
+    if pd.api.types.is_integer_dtype(moments):
+        return np.asarray(moments, dtype=np.int64)
+    return np.asarray(moments, dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,7 +109,7 @@ def outcomes(exposed: Exposed, events: pd.DataFrame, *, within: pd.Timedelta | N
     Raises:
         ExperimentError: A column is missing, a value is NaN, or times have no zone.
     """
-    _needs(events, ("unit", "ds"))
+    needs(events, ("unit", "ds"))
     table = events if "value" in events else events.assign(value=1.0)
     if table["value"].isna().any():
         raise ExperimentError(f"{int(table['value'].isna().sum())} outcomes have no value")
@@ -106,7 +133,12 @@ def outcomes(exposed: Exposed, events: pd.DataFrame, *, within: pd.Timedelta | N
     )
 
 
-def _needs(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+def needs(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuses a table that lacks a column or has empty cells in one, and times without a zone.
+
+    Raises:
+        ExperimentError: What is wrong.
+    """
     missing = [name for name in columns if name not in frame]
     if missing:
         raise ExperimentError(f"the table has no column {missing[0]!r}; it needs {', '.join(columns)}")

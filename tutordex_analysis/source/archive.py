@@ -75,7 +75,7 @@ class ArchiveSource:
             raise NotHeld(self._refusal(promql, time_range.step, same))
         return self._frame(max(fitting, key=lambda held: (_covered(held, time_range), held.step)), time_range)
 
-    def read(self, signal: str, time_range: TimeRange) -> pd.DataFrame:
+    def read(self, signal: str | Signal, time_range: TimeRange) -> pd.DataFrame:
         """A catalogued signal, made from its parts at the held step that covers the range best.
 
         Raises:
@@ -88,11 +88,11 @@ class ArchiveSource:
         fitting = [step for step in held_at if not time_range.step % step]
         if not fitting:
             raise NotHeld(
-                f"{signal} is held every {_texts(held_at)}; ask for a multiple of that, "
+                f"{spec.name} is held every {_texts(held_at)}; ask for a multiple of that, "
                 f"not for every {duration_text(time_range.step)}"
                 if held_at
-                else f"the archive {self.uri} does not hold {signal}; pull it with `tutordex-analysis pull {signal}`, "
-                "or see .signals() for what it holds"
+                else f"the archive {self.uri} does not hold {spec.name}; pull it with `tutordex-analysis pull "
+                f"{spec.name}`, or see .signals() for what it holds"
             )
         base = max(fitting, key=lambda step: (self._coverage(spec.parts, step, time_range), -step))
         return reading.read(self.fetch, spec, time_range, base_step=base)

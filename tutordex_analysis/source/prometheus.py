@@ -16,7 +16,7 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 
 from tutordex_analysis import catalogue_file
 from tutordex_analysis import frame as frames
-from tutordex_analysis.catalogue import Catalogue, Part
+from tutordex_analysis.catalogue import Catalogue, Part, Signal
 from tutordex_analysis.errors import SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.moment import UNIT, Span, duration, duration_text, floor
@@ -111,7 +111,7 @@ class PrometheusSource:
         frame = frames.build(pulled.values, pulled.label_sets, window) if pulled.label_sets else frames.empty()
         return self._signed(frame, promql, time_range, window, pulled)
 
-    def read(self, signal: str, time_range: TimeRange) -> pd.DataFrame:
+    def read(self, signal: str | Signal, time_range: TimeRange) -> pd.DataFrame:
         """A catalogued signal on the grid of `time_range`, which is cut at the server's now.
 
         Raises:

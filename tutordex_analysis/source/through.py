@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis import frame as frames
-from tutordex_analysis.catalogue import Catalogue, Part
+from tutordex_analysis.catalogue import Catalogue, Part, Signal
 from tutordex_analysis.errors import NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.moment import Span
@@ -44,7 +44,7 @@ class ThroughSource:
         """The server's answer."""
         return self.server.query(promql, time_range, future=future)
 
-    def read(self, signal: str, time_range: TimeRange) -> pd.DataFrame:
+    def read(self, signal: str | Signal, time_range: TimeRange) -> pd.DataFrame:
         """A catalogued signal: what is kept from the archive, the rest from the server."""
         spec = self.catalogue.signal(signal)
         return reading.read(self.fetch, spec, time_range, base_step=reading.base_step(time_range.step))
