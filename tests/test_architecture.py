@@ -34,7 +34,7 @@ LEVELS = (
     },
     {"source", "model"},
     {"question", "sink"},
-    {"in_force"},
+    {"in_force", "trials"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
     {
