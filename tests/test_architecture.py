@@ -24,7 +24,7 @@ LEVELS = (
     {"catalogue", "rulebook", "catalogue_file", "settings", "incidents_file", "verdicts_file", "pins_file", "issued"},
     {"source", "model"},
     {"question", "sink"},
-    {"in_force"},
+    {"in_force", "rule_trial"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
     {

@@ -13,23 +13,25 @@ import pandas as pd
 
 from tutordex_analysis import disk
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import AnalysisError, FrameError, SourceError
+from tutordex_analysis.errors import FrameError, RulesRefused, SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import Mask, Masks
-from tutordex_analysis.moment import Instant, Span, duration, instant
-from tutordex_analysis.question import backtest_rules, rules_beside, threshold_walk, thresholds
+from tutordex_analysis.moment import Instant, Span, duration, floor, instant
+from tutordex_analysis.question import backtest_rules, finding, rules_beside, threshold_walk, thresholds
 from tutordex_analysis.question.backtest_rules import Concerns, RuleBacktest
 from tutordex_analysis.rule_groups import Group, parse
-from tutordex_analysis.sink import rules
+from tutordex_analysis.settings import load
+from tutordex_analysis.sink import rule_store, rules
 from tutordex_analysis.sink.rule_text import Links
 from tutordex_analysis.source.archive import ArchiveSource
-from tutordex_analysis.source.connect import Source, settled
+from tutordex_analysis.source.connect import Source, same_host, settled
 from tutordex_analysis.source.known_incidents import known_incidents
 from tutordex_analysis.source.ledger import folders, home
 from tutordex_analysis.source.loaded_rules import loaded
 from tutordex_analysis.source.masks import read_masks
 from tutordex_analysis.source.replay_paced import paced, swapped
 from tutordex_analysis.source.replay_rules import THRESHOLD, Replay, Thresholds
+from tutordex_analysis.source.through import ThroughSource
 
 NAME = "backtest.json"  # in the folder of a source's ledger
 OLD, HUMAN, LEARNT = rules_beside.SETS
@@ -53,6 +55,27 @@ class Trial:
     result: RuleBacktest | None
     note: str
 
+    @property
+    def sentence(self) -> str:
+        """The answer, or why there is none."""
+        return self.note if self.result is None else rules_beside.sentence(self.result)
+
+    @property
+    def alerts(self) -> pd.DataFrame:
+        """One row an alert, the sets of rules side by side; no row where nothing is known."""
+        return pd.DataFrame(columns=["alert", "problem"]) if self.result is None else rules_beside.alerts(self.result)
+
+    @property
+    def incidents(self) -> pd.DataFrame:
+        """One row a known incident; no row where nothing is known."""
+        none = pd.DataFrame(columns=["start", "end", "reason"])
+        return none if self.result is None else rules_beside.incidents(self.result)
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """The answer, for the overview."""
+        return finding.table([] if self.result is None else [rules_beside.finding_of(self.result)])
+
 
 def of(source: Source, *, window: Span = "14d", as_of: Instant = "") -> Trial:
     """What was kept for a source; else a server is asked now, which takes a minute or two for two weeks.
@@ -75,7 +98,7 @@ def of(source: Source, *, window: Span = "14d", as_of: Instant = "") -> Trial:
     if isinstance(source, ArchiveSource):
         why = "An archive keeps what signals need and not what rules read, so rules cannot be replayed from it"
         return Trial(result=None, note=f"{why}; ask the Prometheus that has the history: {_COMMAND}.")
-    server = getattr(source, "server", source)
+    server = source.server if isinstance(source, ThroughSource) else source
     try:
         old = loaded(server)
     except SourceError as error:
@@ -92,7 +115,7 @@ def of(source: Source, *, window: Span = "14d", as_of: Instant = "") -> Trial:
         span,
         known=known_incidents(source, span),
         concerns=backtest_rules.by_signals(catalogue),
-        limits=walked(source, catalogue, span),
+        limits=walked(source, span),
     )
     return Trial(result=made, note="The rules that are loaded there, beside ours.")
 
@@ -167,23 +190,47 @@ def replays(
     return {**found, LEARNT: swapped(found[HUMAN], moved)}
 
 
-def walked(source: Source, catalogue: Catalogue, span: TimeRange, *, window: Span = "120d") -> dict[str, pd.DataFrame]:
+def walked(
+    source: Source, span: TimeRange, *, masks: Masks | None = None, window: Span = "120d"
+) -> dict[str, pd.DataFrame]:
     """The limits of each hour of a stretch, each learnt from what was known then; {} where none was learnt.
 
     Those of capacity stay human: they take a forecast each.
 
+    Args:
+        source: Where history is read.
+        span: The stretch.
+        masks: What is not learnt from; what is known of the source when left out.
+        window: How much history before the stretch is read.
+
     Returns:
         By alert: ds, value (NaN: the human one is in force), and a column a label.
     """
+    catalogue = source.catalogue
     hours = TimeRange(span.start - duration(window), span.end, "1h")
-    histories = thresholds.gather(source, catalogue, hours)
-    try:
-        masks = read_masks(source, hours)
-    except AnalysisError:
-        masks = Masks()
-    moments = pd.date_range(hours.start + duration(window), hours.end, freq="1h")
-    found = threshold_walk.over(histories, catalogue, moments, masks=masks, capacity=False)
+    moments = pd.date_range(floor(span.start, "1h"), hours.end, freq="1h")
+    found = threshold_walk.over(
+        thresholds.gather(source, catalogue, hours),
+        catalogue,
+        moments,
+        masks=masks if masks is not None else read_masks(source, hours),
+        capacity=False,
+    )
     return {} if found.empty else rules_beside.limits(found, moments)
+
+
+def pushed(source: Source) -> tuple[pd.Timestamp, ...]:
+    """When rules of the source's catalogue were pushed from here and got in force; the store of the settings tells."""
+    settings = load()
+    url = source.manifest.url if isinstance(source, ArchiveSource) else source.uri
+    if settings.prometheus_url is None or not same_host(url, settings.prometheus_url):
+        return ()
+    try:
+        entries = [one for each in rule_store.all_targets(settings.rules).values() for one in each]
+    except RulesRefused:
+        return ()
+    ours = {*source.catalogue.rules}
+    return tuple(instant(one.at) for one in entries if one.result == "in force" and ours & {*one.added, *one.changed})
 
 
 def keep(source: Source, result: RuleBacktest) -> Path:

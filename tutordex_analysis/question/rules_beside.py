@@ -14,14 +14,28 @@ from tutordex_analysis.errors import AnalysisError, FrameError
 from tutordex_analysis.frame import TimeRange, records
 from tutordex_analysis.measure import number_text
 from tutordex_analysis.moment import duration_text
+from tutordex_analysis.question.alert_load import QUESTION
 from tutordex_analysis.question.backtest_rules import ALL, RuleBacktest
+from tutordex_analysis.question.finding import Finding
 
 SETS = ("old", "human", "learnt")  # the rules that were in force; ours with human limits; with learnt ones
 SAID = {"old": "the old rules", "human": "ours with human limits", "learnt": "ours with learned limits"}
 _VERSION = 1
 _WEEK = pd.Timedelta(days=7)
 _TIMES = ("start", "end")
-_ALERTS = ("rules", "alert", "severity", "fired", "found", "known", "delay", "false", "false_a_week", "hours", "problem")
+_ALERTS = (
+    "rules",
+    "alert",
+    "severity",
+    "fired",
+    "found",
+    "known",
+    "delay",
+    "false",
+    "false_a_week",
+    "hours",
+    "problem",
+)
 _INCIDENTS = ("rules", "start", "end", "reason", "found", "first", "delay")
 
 
@@ -61,6 +75,23 @@ def sentence(result: RuleBacktest) -> str:
     return f"In {weeks} weeks {', '.join(said)}."
 
 
+def finding_of(result: RuleBacktest) -> Finding:
+    """The answer, for the overview; its effect is the share of known incidents that ours found."""
+    rows = {str(row["rules"]): row for row in records(result.alerts[result.alerts["alert"] == ALL])}
+    best = next((rows[name] for name in reversed(SETS) if name in rows), None)
+    found, known = (0, 0) if best is None else (int(str(best["found"])), int(str(best["known"])))
+    share = found / known if known else float("nan")
+    return Finding(
+        question=QUESTION,
+        signal="",
+        kind="did_it_work",
+        sentence=sentence(result),
+        effect=share,
+        unit="ratio",
+        priority=15.0,
+    )
+
+
 def alerts(result: RuleBacktest) -> pd.DataFrame:
     """One row an alert, the one that all sets together fired most first, all alerts last.
 
@@ -74,7 +105,12 @@ def alerts(result: RuleBacktest) -> pd.DataFrame:
     for name in _sets(result):
         own = table[table["rules"] == name].drop_duplicates("alert").set_index("alert").reindex(names)
         able = own["problem"].eq("").to_numpy()
-        for short, column in (("fired", "fired"), ("found", "found"), ("minutes", "minutes"), ("false", "false_a_week")):
+        for short, column in (
+            ("fired", "fired"),
+            ("found", "found"),
+            ("minutes", "minutes"),
+            ("false", "false_a_week"),
+        ):
             wide[f"{short}_{name}"] = np.where(able, own[column].to_numpy(dtype=np.float64), np.nan)
     problems = table[table["problem"] != ""].drop_duplicates("alert").set_index("alert")["problem"]
     wide["problem"] = wide["alert"].map(problems).fillna("")

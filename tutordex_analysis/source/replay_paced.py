@@ -1,4 +1,4 @@
-"""Rules replayed over weeks in minutes: those with long windows at longer steps, since a day hardly moves in a minute."""
+"""Rules replayed over weeks in minutes: long windows at longer steps, since a day hardly moves in a minute."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ FRESH = "tutordex_generated_timestamp_seconds"  # a given threshold is always fr
 EVERY = "60s"
 _WINDOW = pd.Timedelta("7D")  # of one query: under 11,000 points
 _AT_ONCE = 3  # alerts that are asked for in parallel
-_MOST_CHANGES = 120  # of thresholds in one query: each is computed at every instant
+_MOST_CHANGES = 12  # moments at which thresholds move in one query; a server's time grows with their square
 _LABEL = re.compile(r"\{\{-?\s*\$labels\.(\w+)\s*-?\}\}")
 _COLUMNS = ("rule", "alert", "group", "file", "severity", "hold", "keep", "metrics", "problem")
 
@@ -145,7 +145,7 @@ def _active(
     inner = inlined(rule.expr, known, given=_given(own, places))
     # a sample that is NaN is one: compared with 0 it is 1 or 0, and never NaN as a gap is
     there = f"({f'vector({inner})' if is_scalar(inner) else inner}) == bool 0"
-    changes = sorted(moment for one in own for moment in one.changes if moment > whole.start)
+    changes = sorted({moment for one in own for moment in one.changes if moment > whole.start})
     for window in _windows(whole, changes[::_MOST_CHANGES]):
         parts.append(_runs(source.query(_filled(there, places, own, window), window), rule))
     return _joined(pd.concat(parts, ignore_index=True), step)
@@ -225,23 +225,27 @@ class _Steps:
     moments: npt.NDArray[np.int64]
     values: frames.Floats
 
+    def at(self, moment: int) -> float:
+        """What holds at a moment in nanoseconds."""
+        place = int(np.searchsorted(self.moments, moment, side="right")) - 1
+        return float(self.values[place]) if place >= 0 else float("nan")
+
     def within(self, window: TimeRange) -> str:
         """PromQL of what holds at each instant of a window, label-less; "" where nothing ever does."""
         start, end = (moment.as_unit("ns").value for moment in (window.start, window.end))
-        first = max(int(np.searchsorted(self.moments, start, side="right")) - 1, 0)
-        last = int(np.searchsorted(self.moments, end, side="left"))
-        edges = [*self.moments[first:last], None]
+        edges = [start, *(int(one) for one in self.changes.as_unit("ns").asi8 if start < one < end), end]
         pieces = []
-        for since, until, value in zip(edges, edges[1:], self.values[first:last], strict=False):
+        for since, until in pairwise(edges):
+            value = self.at(since)
             if np.isnan(value):
                 continue
-            bounds = (f" >= {float(since) / 1e9!r}" if since > start else "") + (f" < {float(until) / 1e9!r}" if until else "")
-            value_text = f"vector({float(value)!r})"
+            bounds = (f" >= {since / 1e9!r}" if since > start else "") + (f" < {until / 1e9!r}" if until < end else "")
+            value_text = f"vector({value!r})"
             pieces.append(f"({value_text} and on () (vector(time()){bounds}))" if bounds else value_text)
         return " or ".join(pieces)
 
     @property
-    def changes(self) -> Iterable[pd.Timestamp]:
+    def changes(self) -> pd.DatetimeIndex:
         before = np.concatenate([[np.nan], self.values[:-1]])
         new = (self.values != before) & ~(np.isnan(self.values) & np.isnan(before))
         return pd.DatetimeIndex(self.moments[new], tz="UTC")
