@@ -56,7 +56,9 @@ class AlertLoad:
 
 
 def of(firing: pd.DataFrame | None, catalogue: Catalogue, *, step: Span) -> AlertLoad | None:
-    """The load of what is on record; None where nothing is known. Alerts of severity `none` fire on purpose.
+    """The load of what is on record; None where nothing is known.
+
+    Alerts of severity `none` fire on purpose and always; the first sample of one tells since when alerts are kept.
 
     Args:
         firing: A frame of `ALERTS`, 1 where one fired in the step before; None where nothing is known.
@@ -66,13 +68,11 @@ def of(firing: pd.DataFrame | None, catalogue: Catalogue, *, step: Span) -> Aler
     if firing is None:
         return None
     moments = pd.DatetimeIndex(firing["ds"])
+    skip = tuple(name for name, rule in catalogue.rules.items() if rule.severity == "none")
+    always = firing[firing["alertname"].isin(skip) & firing["y"].notna()]
+    first = pd.Timestamp(always["ds"].min()) if len(always) else moments.min()
     return alert_load(
-        firing,
-        step=step,
-        calendar=catalogue.calendar,
-        start=moments.min() - duration(step),
-        end=moments.max(),
-        skip=tuple(name for name, rule in catalogue.rules.items() if rule.severity == "none"),
+        firing, step=step, calendar=catalogue.calendar, start=first - duration(step), end=moments.max(), skip=skip
     )
 
 

@@ -58,7 +58,7 @@ def weekly(
         look.time_axis(ax, mondays[0], mondays[-1] + pd.Timedelta(days=7), zone)
         ax.set_ylim(0, max(float(bottom.max()), 1.0) * 1.12)
         ax.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-        ax.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.12), ncols=2, frameon=False, fontsize=look.SMALL)
+        ax.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.17), ncols=2, frameon=False, fontsize=look.SMALL)
     drawn = since is not None and not pd.isna(since) and len(counts) > 0
     if drawn:
         at = float(look.number(pd.DatetimeIndex([since]))[0])

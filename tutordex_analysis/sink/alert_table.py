@@ -10,7 +10,7 @@ import pandas as pd
 
 from tutordex_analysis.frame import records
 from tutordex_analysis.measure import day_text, number_text, value_text
-from tutordex_analysis.sink.table import Table
+from tutordex_analysis.sink.table import MOST_ROWS, Table
 
 Column = Callable[[Mapping[str, object]], str]
 _FORCE = {"learnt": "learned", "railed": "held by a rail", "pinned": "pinned", "human": "human"}
@@ -34,10 +34,8 @@ def limits(rows: pd.DataFrame, *, moving: bool, at: pd.Timestamp, tz: str) -> Ta
         "Alert": lambda r: str(r["alert"]),
         "In force": lambda r: str(r["said"]),
         "Limit": lambda r: str(r["limit"]),
-        "Learned": lambda r: str(r["learned"]),
-        "Age": lambda r: _age(r["read"], at),
-        "Human": lambda r: _said(r, "human"),
-        "Rails": lambda r: f"{_said(r, 'floor')} to {_said(r, 'ceiling')}",
+        "Learned (age)": lambda r: f"{r['learned']}{_age(r['read'], at)}",
+        "Floor / human / ceiling": lambda r: " / ".join(_said(r, name) for name in ("floor", "human", "ceiling")),
         "Why": lambda r: str(r["why"]),
     }
     each = []
@@ -73,10 +71,11 @@ def pins(rows: pd.DataFrame, *, tz: str) -> Table:
     return _table(records(held), columns, "Limits that operators hold", "No limit is pinned.")
 
 
-def noisiest(rows: pd.DataFrame | None, *, otherwise: str = "No alert fired.") -> Table:
+def noisiest(rows: pd.DataFrame | None, *, most: int = MOST_ROWS, otherwise: str = "No alert fired.") -> Table:
     """One row an alert, the noisiest first.
 
     Args:
+        most: How many are shown.
         otherwise: What is said where there are no rows.
         rows: None, or columns alert, firings, a_week, night, flapping, median_minutes, longest_minutes, hours.
     """
@@ -89,7 +88,9 @@ def noisiest(rows: pd.DataFrame | None, *, otherwise: str = "No alert fired.") -
         "Lasts (median)": lambda r: value_text(60 * _number(r, "median_minutes"), "seconds"),
         "Lasts (longest)": lambda r: value_text(60 * _number(r, "longest_minutes"), "seconds"),
     }
-    return _table(_records(rows), columns, "Alerts that fired, the noisiest first", otherwise)
+    every = _records(rows)
+    some = f"; {most} of {len(every)}" if len(every) > most else ""
+    return _table(every[:most], columns, f"Alerts that fired, the noisiest first{some}", otherwise)
 
 
 def weeks(rows: pd.DataFrame | None, *, tz: str, otherwise: str = "There is no whole week yet.") -> Table:
@@ -118,11 +119,12 @@ def _pins(rows: pd.DataFrame, tz: str) -> str:
 
 
 def _age(read: object, at: pd.Timestamp) -> str:
-    """How long ago the newest reading was that a limit is learned from."""
+    """How long ago the newest reading was that a limit is learned from, in brackets."""
     if not isinstance(read, pd.Timestamp) or pd.isna(read):
-        return "–"
+        return ""
     age = max(at - read, pd.Timedelta(0))
-    return value_text(age.total_seconds(), "seconds") + (", stale" if age > STALE else "")
+    said = value_text(age.total_seconds(), "seconds").replace(" ", "\u00a0")
+    return f" ({said}, stale)" if age > STALE else f" ({said})"
 
 
 def _until(moment: object, tz: str) -> str:

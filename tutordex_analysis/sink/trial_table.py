@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from tutordex_analysis.frame import records
-from tutordex_analysis.measure import day_text, number_text, value_text
+from tutordex_analysis.measure import number_text, value_text
 from tutordex_analysis.sink.table import MOST_ROWS, FoldOut, Table
 
 Column = Callable[[Mapping[str, object]], str]
@@ -58,7 +58,7 @@ def incidents(rows: pd.DataFrame, *, tz: str, otherwise: str = "No incident is k
     """
     zone = ZoneInfo(tz)
     columns: dict[str, Column] = {
-        "Began": lambda r: day_text(pd.Timestamp(str(r["start"])), zone, clock=True),
+        "Began": lambda r: f"{_civil(r, zone):%d %b %H:%M}".lstrip("0").replace(" ", "\u00a0"),
         "What happened": lambda r: str(r["reason"]),
     }
     for name in [one for one in SETS if f"first_{one}" in rows]:
@@ -104,6 +104,10 @@ def _alerts(rows: pd.DataFrame, names: list[str], caption: str, otherwise: str) 
     return Table(frame=made.frame, caption=caption, otherwise=otherwise, notes=notes if len(rows) else ())
 
 
+def _civil(row: Mapping[str, object], zone: ZoneInfo) -> pd.Timestamp:
+    return pd.Timestamp(str(row["start"])).tz_convert(zone)
+
+
 def _sets(rows: pd.DataFrame) -> list[str]:
     return [name for name in SETS if f"fired_{name}" in rows]
 
@@ -114,13 +118,22 @@ def _first(name: str) -> Column:
         if not isinstance(alert, str) or not alert or math.isnan(minutes):
             return "missed"
         word = "before" if minutes < 0 else "after"
-        return f"{alert}, {value_text(60 * abs(minutes), 'seconds')} {word}"
+        return f"{alert}, {_length(abs(minutes))} {word}"
 
     return text
 
 
+def _length(minutes: float) -> str:
+    """A length that does not break; whole minutes within two hours."""
+    text = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    return text.replace(" ", "\u00a0")
+
+
 def _text(value: float) -> str:
-    return _NONE if math.isnan(value) else number_text(value).replace("-", "−")
+    """A number in two digits that matter, since a third would be chance; – for none."""
+    if math.isnan(value):
+        return _NONE
+    return number_text(value if abs(value) >= 100 else float(f"{value:.2g}")).replace("-", "−")
 
 
 def _number(row: Mapping[str, object], name: str) -> float:
