@@ -36,7 +36,7 @@ def weekly(
         tz: Zone of the weeks.
     """
     zone = ZoneInfo(tz)
-    figure, (ax,) = look.canvas(title=title, height=3.9)
+    figure, (ax,) = look.canvas(title=title, height=3.0 + 0.22 * -(-counts.shape[1] // 2))
     x = look.number(pd.DatetimeIndex(counts.index)) + 3.5
     bottom = np.zeros(len(counts))
     for i, name in enumerate(counts.columns):

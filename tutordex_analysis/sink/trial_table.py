@@ -58,8 +58,7 @@ def incidents(rows: pd.DataFrame, *, tz: str, otherwise: str = "No incident is k
     """
     zone = ZoneInfo(tz)
     columns: dict[str, Column] = {
-        "Began": lambda r: f"{_civil(r, zone):%d %b %H:%M}".lstrip("0").replace(" ", "\u00a0"),
-        "What happened": lambda r: str(r["reason"]),
+        "Incident": lambda r: f"{_began(r, zone)} {r['reason']}",
     }
     for name in [one for one in SETS if f"first_{one}" in rows]:
         columns[f"First alert, {SETS[name]}"] = _first(name)
@@ -104,8 +103,9 @@ def _alerts(rows: pd.DataFrame, names: list[str], caption: str, otherwise: str) 
     return Table(frame=made.frame, caption=caption, otherwise=otherwise, notes=notes if len(rows) else ())
 
 
-def _civil(row: Mapping[str, object], zone: ZoneInfo) -> pd.Timestamp:
-    return pd.Timestamp(str(row["start"])).tz_convert(zone)
+def _began(row: Mapping[str, object], zone: ZoneInfo) -> str:
+    local = pd.Timestamp(str(row["start"])).tz_convert(zone)
+    return f"{local:%d %b %H:%M}".lstrip("0").replace(" ", "\u00a0")
 
 
 def _sets(rows: pd.DataFrame) -> list[str]:
