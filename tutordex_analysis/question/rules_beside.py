@@ -113,7 +113,7 @@ def alerts(result: RuleBacktest) -> pd.DataFrame:
         ):
             wide[f"{short}_{name}"] = np.where(able, own[column].to_numpy(dtype=np.float64), np.nan)
     problems = table[table["problem"] != ""].drop_duplicates("alert").set_index("alert")["problem"]
-    wide["problem"] = wide["alert"].map(problems).fillna("")
+    wide["problem"] = [str(problems.get(name, "")) for name in names]
     fired = wide[[f"fired_{name}" for name in _sets(result)]]
     order = pd.DataFrame(
         {"last": wide["alert"] == ALL, "fired": -fired.sum(axis=1).to_numpy(), "alert": wide["alert"]}

@@ -108,4 +108,4 @@ def _step(rule: FileRule, known: Recordings) -> str:
     except AnalysisError:
         return STEPS[0][1]
     longest = max((duration(one) for one in _WINDOW.findall(text)), default=pd.Timedelta(0))
-    return next(step for bound, step in STEPS if longest <= pd.Timedelta(bound))
+    return next(step for bound, step in STEPS if longest <= duration(bound))

@@ -146,7 +146,7 @@ def _active(
     # a sample that is NaN is one: compared with 0 it is 1 or 0, and never NaN as a gap is
     there = f"({f'vector({inner})' if is_scalar(inner) else inner}) == bool 0"
     changes = sorted({moment for one in own for moment in one.changes if moment > whole.start})
-    for window in _windows(whole, changes[::_MOST_CHANGES]):
+    for window in _windows(whole, changes[_MOST_CHANGES::_MOST_CHANGES]):
         parts.append(_runs(source.query(_filled(there, places, own, window), window), rule))
     return _joined(pd.concat(parts, ignore_index=True), step)
 
