@@ -64,6 +64,11 @@ def test_what_is_kept_is_found_by_the_page_of_that_source_and_damage_is_said(hom
     assert "is damaged or of another version; make it again with" in rule_trial.of(source).sentence
 
 
+def test_nothing_is_asked_where_no_window_is_named(home):
+    assert "no window is named" in rule_trial.of(connect("http://127.0.0.1:1"), window="").sentence
+    assert "Which rules are loaded cannot be told: " in rule_trial.of(connect("http://127.0.0.1:1")).sentence
+
+
 def test_ours_are_the_rules_that_build_writes():
     names = {rule.name for group in rule_trial.ours(catalogue_file.load()) for rule in group.rules}
     assert {*catalogue_file.load().rules} <= names

@@ -82,7 +82,7 @@ def of(source: Source, *, window: Span = "14d", as_of: Instant = "") -> Trial:
 
     Args:
         source: Whose rules.
-        window: How much history a server is asked for.
+        window: How much history a server is asked for; "" for none.
         as_of: A past moment; "" for the newest settled sample.
 
     Raises:
@@ -98,6 +98,8 @@ def of(source: Source, *, window: Span = "14d", as_of: Instant = "") -> Trial:
     if isinstance(source, ArchiveSource):
         why = "An archive keeps what signals need and not what rules read, so rules cannot be replayed from it"
         return Trial(result=None, note=f"{why}; ask the Prometheus that has the history: {_COMMAND}.")
+    if not window:
+        return Trial(result=None, note=f"No result is kept, and no window is named to replay rules on: {_COMMAND}.")
     server = source.server if isinstance(source, ThroughSource) else source
     try:
         old = loaded(server)

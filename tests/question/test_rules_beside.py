@@ -50,6 +50,9 @@ def test_the_answer_is_one_sentence_and_a_finding(result):
     )
     assert question.sentence(result) == said + "old rules 1 with 1.02 false alarms a week."
     assert question.finding_of(result).effect == 1
+    both = backtest({name: replayed([rule(0, "A")], [(0, "{}", 1, 2)]) for name in ("old", "human")}, [])
+    told = "In 2 weeks the old rules would have fired 1 times, ours with human limits 1; no incident is known"
+    assert question.sentence(both).startswith(told)
     alone = backtest({"human": replayed([rule(0, "A")], [(0, "{}", 1, 2)])}, [])
     assert question.sentence(alone).endswith("no incident is known, so which were right cannot be told.")
     assert math.isnan(question.finding_of(alone).effect)

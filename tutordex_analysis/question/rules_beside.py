@@ -64,7 +64,10 @@ def sentence(result: RuleBacktest) -> str:
     known = max((int(str(row["known"])) for row in rows.values()), default=0)
     weeks = number_text((result.range.end - result.range.start) / _WEEK)
     if not known:
-        each = [f"{_named(name)} would have fired {row['fired']} times" for name, row in rows.items()]
+        each = [
+            f"{_named(name)} {'' if i else 'would have fired '}{row['fired']}{'' if i else ' times'}"
+            for i, (name, row) in enumerate(rows.items())
+        ]
         return f"In {weeks} weeks {', '.join(each)}; no incident is known, so which were right cannot be told."
     best = [name for name in reversed(SETS) if name in rows and name != "old"][:1]
     said = [
