@@ -55,7 +55,7 @@ def test_a_page_of_a_past_moment_knows_nothing_that_came_later(home):
 
 
 def test_what_is_kept_is_found_by_the_page_of_that_source_and_damage_is_said(home):
-    source = connect("http://127.0.0.1:1")
+    source = connect("http://127.0.0.1:1", catalogue=catalogue_file.load())
     result = rule_trial.kept(sample() / "ledger" / rule_trial.NAME)
     path = rule_trial.keep(source, result)
     assert path.is_relative_to("data") or path.is_relative_to(home)
@@ -118,7 +118,7 @@ def test_a_server_is_asked_with_the_rules_that_it_has_loaded(home):
         assert done.exit_code == 0, done.output
         assert {one["rules"] for one in json.loads(done.stdout)} == {"human"}
         kept = rule_trial.of(source)
-        assert kept.note == "This was asked of a Prometheus and kept."
+        assert kept.note == "A Prometheus was asked for 1 Nov 2026 to 1 Nov 2026, and the result kept."
         assert kept.result.range.end == END - pd.Timedelta("59min")
         assert {"Waiting", "TargetDown"} < {*kept.alerts["alert"]}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import FrameError, RulesRefused, SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import Mask, Masks
+from tutordex_analysis.measure import day_text
 from tutordex_analysis.moment import Instant, Span, duration, floor, instant
 from tutordex_analysis.question import backtest_rules, finding, rules_beside, threshold_walk, thresholds
 from tutordex_analysis.question.backtest_rules import Concerns, RuleBacktest
@@ -94,7 +96,9 @@ def of(source: Source, *, window: Span = "14d", as_of: Instant = "") -> Trial:
         except SourceError as error:
             return Trial(result=None, note=str(error))
         if found is not None and (not as_of or found.range.end <= instant(as_of)):
-            return Trial(result=found, note="This was asked of a Prometheus and kept.")
+            zone = ZoneInfo(source.catalogue.calendar.timezone)
+            first, last = day_text(found.range.start, zone), day_text(found.range.end - found.range.step, zone)
+            return Trial(result=found, note=f"A Prometheus was asked for {first} to {last}, and the result kept.")
     if isinstance(source, ArchiveSource):
         why = "An archive keeps what signals need and not what rules read, so rules cannot be replayed from it"
         return Trial(result=None, note=f"{why}; ask the Prometheus that has the history: {_COMMAND}.")
