@@ -138,7 +138,7 @@ def _replayed(
 def _judged(one: World, truth: Truth, replays: Mapping[str, Replay]) -> RuleBacktest:
     """One world."""
     catalogue = catalogue_file.load()
-    shown = {incident.start: _metrics(incident, catalogue) for incident in truth.incidents}
+    shown = {incident.start: shows(incident, catalogue) for incident in truth.incidents}
 
     def concerns(mask: Mask, metrics: tuple[str, ...]) -> bool:
         read = {backtest_rules.plain(name) for name in metrics}
@@ -153,7 +153,7 @@ def _judged(one: World, truth: Truth, replays: Mapping[str, Replay]) -> RuleBack
     return judge(replays, masks, concerns=concerns, apart=_verdict.TOGETHER)
 
 
-def _metrics(incident: Incident, catalogue: Catalogue) -> set[str]:
+def shows(incident: Incident, catalogue: Catalogue) -> set[str]:
     """What shows an incident: its own metrics, and those of the signals by which a detector may find it."""
     signals = [catalogue.signal(name) for name in _verdict.shows(incident, catalogue)]
     found = {backtest_rules.plain(name) for name in incident.affected} | _MORE.get(incident.kind, set())

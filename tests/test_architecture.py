@@ -34,7 +34,7 @@ LEVELS = (
     },
     {"source", "model"},
     {"question", "sink"},
-    {"in_force", "trials"},
+    {"in_force", "rule_trial", "trials"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
     {

@@ -18,7 +18,7 @@ SMALL = {
     "capacity": {"window": "28d", "horizon": "14d"},
     "explore": {"window": "21d"},
     "anomalies": {"window": "42d", "weeks": 2},
-    "alert_rules": {"window": "42d"},
+    "alert_rules": {"window": "84d"},
 }
 
 
@@ -196,22 +196,62 @@ def test_anomalies_lists_the_incidents_what_was_held_back_and_how_the_detectors_
 
 
 @pytest.mark.slow
-def test_alert_rules_shows_the_limits_and_says_that_no_alert_is_on_record(alert_rules):
+def test_alert_rules_opens_with_old_rules_beside_new_and_the_noisiest(alert_rules):
     assert_clean(alert_rules)
     answer = answer_of(alert_rules, name="alert_rules")
-    assert answer.sentence.startswith(
-        "No alert is on record, so whether they are worth being woken for cannot be told. "
+    assert re.match(
+        r"In 15 weeks ours with learned limits would have found 15 of 15 known incidents with [\d.]+ false alarms a "
+        r"week, the old rules 10 with 21\.3 false alarms a week\. \d+ alerts fired; DMRateLimited is the noisiest",
+        answer.sentence,
     )
     assert re.search(r"[1-9]\d* of \d+ limits follow from history\.$", answer.sentence)
-    assert answer.scorecard[0].endswith("not one alert is on record, not even a watchdog that always fires.")
-    moving, fixed = (rows for rows in tables(alert_rules) if rows[0][0] == "Alert")
-    assert moving[0] == ["Alert", "In force", "Limit", "Human", "Rails", "Why"]
-    assert fixed[0] == ["Alert", "Limit"]
+    assert "did_it_work" in set(answer.findings["kind"])
+    assert re.match(
+        r"Our rules are in force since 21 Sep 2026 \(the first sample of our Watchdog\): [\d.]+ calls a week before, "
+        r"[\d.]+ since; that is fewer",
+        answer.scorecard[0],
+    )
+    by_head = {rows[0][1 if len(rows[0]) > 1 else 0]: rows for rows in reversed(tables(alert_rules))}
+    beside = {row[0]: row[1:] for row in by_head["Fired (old / ours / learned)"][1:]}
+    assert beside["All alerts"][:2] == ["329 / 128 / 132", "10 / 15 / 15"]
+    assert beside["DMRateLimited"] == ["303 / 2 / 2", "2 / 2 / 2", "−17 / 19 / 13", "21 / 0 / 0"]
+    incidents = by_head["First alert, old"]
+    assert len(incidents) == 16
+    assert incidents[5][0].replace("\u00a0", " ") == "3 Sep 10:58 replay"
+    assert incidents[5][1] == "missed"
+    before, since = by_head["Weeks"][1:]
+    assert (before[0], since[0], since[1]) == ("Before our rules", "Since", "8")
+    assert float(before[4]) > float(since[4])
+    assert by_head["Fired"][1][:2][0] == "DMRateLimited"
+
+
+@pytest.mark.slow
+def test_alert_rules_shows_the_limits_with_their_rails_and_ages(alert_rules):
+    every = [rows for rows in tables(alert_rules) if rows[0][0] == "Alert"]
+    (moving,) = (rows for rows in every if "In force" in rows[0])
+    (fixed,) = (rows for rows in every if rows[0] == ["Alert", "Limit"])
+    assert moving[0] == ["Alert", "In force", "Limit", "Learned (age)", "Floor / human / ceiling", "Why"]
     names = [row[0] for row in (*moving[1:], *fixed[1:])]
     assert len(names) == len(set(names)) > 40
-    why = {row[0]: row[-1] for row in moving[1:]}
-    assert why["ChannelStalenessWarning"] == "23 series, each with its own"
-    assert why["PostsVolumeSpike"].startswith("learned ")
+    of = {row[0]: row for row in moving[1:]}
+    assert of["ChannelStalenessWarning"][-1] == "23 series, each with its own"
+    assert of["PostsVolumeSpike"][-1].startswith("learned ")
+    assert re.fullmatch(r"\d+ posts \(0 s\)", of["PostsVolumeSpike"][3].replace("\u00a0", " "))
+    assert of["PostsVolumeSpike"][4].replace("\u00a0", " ") == "60 posts / 300 posts / 1,000 posts"
+    said = "".join(shown(alert_rules, "text/html"))
+    assert "No limit was published from here yet: the rules use human limits" in said
+    assert "No limit is pinned." in said
+
+
+@pytest.mark.slow
+def test_alert_rules_draws_weeks_lengths_and_hours(alert_rules):
+    page = BeautifulSoup(body(alert_rules), "html.parser")
+    alts = [picture["alt"] for picture in page.find_all("img")]
+    assert alts[0].startswith("Stacked bars of Alerts by week, weeks of ")
+    assert alts[0].endswith("Dotted line: our rules, 21 Sep 2026.")
+    assert alts[1].startswith("How long alerts fire: DMRateLimited ")
+    assert alts[2].startswith("Heat map of Alerts firing at once by weekday and hour, Asia/Singapore time: highest on ")
+    assert len(alts) == 3
 
 
 @pytest.mark.slow

@@ -24,6 +24,24 @@ def test_other_names_stay():
 
 
 @pytest.mark.parametrize(
+    ("selector", "kept"),
+    [
+        ('a:b{alert="X"}', {"x"}),
+        ('a:b{alert!="X"}', {"y", "z"}),
+        ('a:b{alert=~"X|Y"}', {"x", "y"}),
+        ('a:b{alert="W"}', set()),
+        ('a:b{job="j"}', {"x", "y", "z"}),
+        ("a:b", {"x", "y", "z"}),
+    ],
+)
+def test_a_rule_whose_own_label_does_not_fit_is_left_out(selector, kept):
+    rules = [FileRule(kind="record", name="a:b", expr=name, labels={"alert": name.upper()}) for name in "xyz"]
+    found = inlined(selector, recordings([Group(name="g", file="f", rules=tuple(rules))]))
+    assert promql.metrics(found) == kept
+    assert ("and on (job)" in found) == ("job" in selector)
+
+
+@pytest.mark.parametrize(
     ("expr", "rules", "why"),
     [
         ("a:b", {"a__b": "a:b offset 1m"}, "needs its own past"),

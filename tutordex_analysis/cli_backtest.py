@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,7 @@ from tutordex_analysis.console import Json, progress, show_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tutordex_analysis.frame import TimeRange
-    from tutordex_analysis.mask import Mask
-    from tutordex_analysis.question.backtest_rules import Concerns
     from tutordex_analysis.rule_groups import Group
-    from tutordex_analysis.source.prometheus import PrometheusSource
 
 _SUFFIXES = (".yml", ".yaml", ".rules")
 
@@ -31,13 +28,22 @@ def backtest(
     incidents: Annotated[
         Path | None, typer.Option(help="What is known to have happened; the incidents file of the settings.")
     ] = None,
+    save: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCE",
+            help="Keep it for the page of a source, a URL or the folder of an archive; adds limits learned from it.",
+        ),
+    ] = "",
     firings: Annotated[bool, typer.Option("--firings", help="List each firing instead of the sums.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say how often alerts would have fired, in which known incidents, how soon, and how often for nothing."""
+    from tutordex_analysis import catalogue_file, rule_trial
     from tutordex_analysis.question import backtest_rules
     from tutordex_analysis.settings import load
-    from tutordex_analysis.source.connect import server_of, settled
+    from tutordex_analysis.source.connect import connect, server_of, settled
+    from tutordex_analysis.source.known_incidents import known_incidents
     from tutordex_analysis.source.replay_rules import replay
 
     settings = load()
@@ -45,18 +51,25 @@ def backtest(
     if not address or "://" not in address:
         raise typer.BadParameter("name a server: --url http://host:9090, or prometheus_url in tutordex.toml")
     sets = {name: _groups(paths) for name, paths in (("old", old or []), ("new", files)) if paths}
-    source = server_of(address, settings)
+    source = server_of(address, settings, catalogue_file.load(settings.catalogue))
     span = settled(source, window, step=every, as_of=as_of)
-    known, concerns = _incidents(incidents, source, span)
-    replays = {}
+    known, concerns = known_incidents(source, span, path=incidents), backtest_rules.by_signals(source.catalogue)
+    page = connect(save) if save else None
     with progress("replaying") as show:
-        for name, groups in sets.items():
 
-            def told(done: int, total: int, alert: str, *, name: str = name) -> None:
-                show(done, total, f"{name} {alert}")
+        def told(name: str, done: int, total: int, alert: str) -> None:
+            show(done, total, f"{name} {alert}")
 
-            replays[name] = replay(source, groups, span, on_alert=told)
-    result = backtest_rules.backtest(replays, known, concerns=concerns)
+        if page is not None:
+            named = {rule_trial.HUMAN if name == "new" else name: groups for name, groups in sets.items()}
+            limits = rule_trial.walked(page, span)
+            result = rule_trial.trial(named, source, span, known=known, concerns=concerns, limits=limits, on_alert=told)
+        else:
+            replays = {
+                name: replay(source, groups, span, on_alert=functools.partial(told, name))
+                for name, groups in sets.items()
+            }
+            result = backtest_rules.backtest(replays, known, concerns=concerns)
     if as_json or firings:
         show_table(result.firings if firings else result.alerts.assign(delay=_minutes(result.alerts)), as_json=as_json)
     else:
@@ -69,6 +82,8 @@ def backtest(
         typer.echo(f"{name} {alert}: {problem}", err=True)
     for remark in (str(result.range), *result.findings["sentence"], *result.remarks):
         typer.echo(remark, err=True)
+    if page is not None:
+        typer.echo(f"The page of {page.uri} shows it: {rule_trial.keep(page, result)}", err=True)
 
 
 def _minutes(table: pd.DataFrame) -> pd.Series:
@@ -90,23 +105,3 @@ def _groups(paths: list[Path]) -> list[Group]:
     if not any(rule.kind == "alert" for group in found for rule in group.rules):
         raise RulesRefused(f"no alert is in {', '.join(map(str, paths))}, so there is nothing to replay")
     return found
-
-
-def _incidents(path: Path | None, source: PrometheusSource, span: TimeRange) -> tuple[tuple[Mask, ...], Concerns]:
-    """What is known to have happened in that time, and which alerts can tell of it.
-
-    A mask that has expired still tells what happened; only forecasts learn from its time again.
-    """
-    from tutordex_analysis import catalogue_file, incidents_file
-    from tutordex_analysis.question.backtest_rules import by_signals
-    from tutordex_analysis.settings import load
-    from tutordex_analysis.source.connect import same_host
-
-    settings = load()
-    ours = settings.prometheus_url is None or same_host(source.uri, settings.prometheus_url)
-    place = path or (incidents_file.path_of(settings) if ours else None)
-    if place is None:
-        return (), lambda mask, metrics: True
-    catalogue = catalogue_file.load(settings.catalogue)
-    masks = incidents_file.read(place, catalogue)
-    return tuple(one for one in masks if one.start < span.end and one.end > span.start), by_signals(catalogue)

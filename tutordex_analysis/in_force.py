@@ -93,6 +93,15 @@ class Limits:
         now = clock()
         return repr([one for one in pins if one.until is None or one.until > now])
 
+    @property
+    def published(self) -> pd.Timestamp | None:
+        """When limits were last published; None where none was, or what was left cannot be read."""
+        try:
+            kept = threshold_state.read(self.state)
+        except SourceError:
+            return None
+        return kept.at if kept is not None else None
+
     def keep(self, made: Thresholds | None) -> None:
         """Leaves the limits that were published to the next run.
 

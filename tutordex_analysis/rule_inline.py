@@ -166,15 +166,22 @@ class _Inliner:
         if name in self.under:
             raise CatalogueError(f"the recording rule {name} needs its own past, which a replay cannot compute")
         inner = _Inliner(self.known, self.given, (*self.under, name))
+        able = [rule for rule in self.known.rules[name] if _able(rule, matchers)]
         each = []
-        for rule in self.known.rules[name]:
+        for rule in able:
             value = inner.text(rule.expr)
             value = f"vector({value})" if is_scalar(value) else value
             each.append(labelled(value, {"__name__": name, **dict(sorted(rule.labels.items()))}))
-        vector = " or ".join(each)
+        vector = " or ".join(each) or NOTHING
         for one in matchers:
-            vector = _picked(vector, one)
+            if not all(rule.labels.get(one.label) for rule in able):  # else each fits by its own label
+                vector = _picked(vector, one)
         return vector
+
+
+def _able(rule: FileRule, matchers: Iterable[Matcher]) -> bool:
+    """Whether what a rule records can be selected; a label that the rule sets is the same on all of it."""
+    return all(one.fits(rule.labels[one.label]) for one in matchers if rule.labels.get(one.label))
 
 
 def _matchers(selector: pp.VectorSelector) -> tuple[str, list[Matcher]]:

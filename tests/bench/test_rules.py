@@ -38,6 +38,6 @@ def test_an_incident_is_shown_by_its_own_metrics_and_those_of_its_signals():
         affected=("up", "queue_pending"),
         description="d",
     )
-    found = rules._metrics(one, catalogue_file.load())
+    found = rules.shows(one, catalogue_file.load())
     assert {"up", "queue_pending", "probe_success", "worker_supabase_fail_total"} <= found
     assert "dm_fail_total" not in found

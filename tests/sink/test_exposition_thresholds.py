@@ -6,7 +6,8 @@ import pytest
 
 from tutordex_analysis.errors import PublishRefused, SourceError
 from tutordex_analysis.model.rails import Kept
-from tutordex_analysis.sink import exposition, threshold_state
+from tutordex_analysis.question import threshold_words
+from tutordex_analysis.sink import exposition, rule_rails, threshold_state
 from tutordex_analysis.sink.exposition_thresholds import from_thresholds
 
 NOW = pd.Timestamp("2026-11-25T12:00Z")
@@ -82,3 +83,12 @@ def test_a_damaged_file_is_told(tmp_path, damage):
     path.write_text(damage)
     with pytest.raises(SourceError, match="every limit starts from its human value again"):
         threshold_state.read(path)
+
+
+def test_pages_and_rules_call_the_same_age_stale():
+    assert threshold_words.FRESH.total_seconds() == rule_rails.MOST_AGE_SECONDS
+    at = pd.Timestamp("2026-11-15T16:00Z")
+    said = [threshold_words.published(at - pd.Timedelta(age), at) for age in ("30min", "3h", "-1h")]
+    assert said[0] == "Limits were last published 0.5 hours ago; after 3 hours rules no longer trust them."
+    assert said[1] == "The last publication is 3 hours old, which is stale: the rules use human limits since."
+    assert said[2] == threshold_words.published(None, at)

@@ -11,7 +11,6 @@ from tests.source.fake_prometheus import Reply
 from tutordex_analysis import catalogue_file
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.frame import TimeRange
-from tutordex_analysis.mask import Masks
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.source import alerts
 from tutordex_analysis.source.archive import ArchiveSource
@@ -147,9 +146,16 @@ def test_an_archive_that_was_pulled_without_alerts_says_so(source, tmp_path):
     assert "was pulled without them; the next `tutordex-analysis pull` keeps them." in note
 
 
-def test_the_sample_knows_that_no_alert_fired():
-    archive = ArchiveSource(sample(), catalogue=KNOWN)
-    assert read_masks(archive, archive.last("120d"), settings=Settings()) == Masks()
+def test_the_sample_knows_which_alerts_fired_and_since_when():
+    archive = ArchiveSource(sample())
+    found = read_masks(archive, archive.last("120d"), settings=Settings())
+    assert found.notes == ()
+    assert {one.origin for one in found.masks} == {"alert"}
+    hung = [one for one in found.masks if one.reason == "QueueBacklogGrowingNoThroughput fired"]
+    start = pd.Timestamp("2026-10-01T03:51:41Z")  # of truth.json; from half an hour later on
+    assert any(start < one.start < start + pd.Timedelta("1h") < one.end for one in hung)
+    early = ArchiveSource(sample()).last("120d")
+    assert min(one.start for one in found.masks) > early.start + pd.Timedelta("15D")
 
 
 def test_silences_are_asked_with_our_credentials_only_where_prometheus_lives(fake, source, manager):
@@ -168,7 +174,8 @@ def test_a_report_on_another_server_knows_nothing_of_our_silences_and_incidents(
     path.write_text("incidents:\n  - {signals: [of_our_stack_only]}\n")
     here = Settings(prometheus_url="http://127.0.0.1:1", alertmanager_url=manager.url, incidents=path)
     assert read_masks(source, HOURS, settings=here).masks == ()
-    assert read_masks(ArchiveSource(sample(), catalogue=KNOWN), HOURS, settings=here).masks == ()
+    archived = read_masks(ArchiveSource(sample(), catalogue=KNOWN), HOURS, settings=here)
+    assert {one.origin for one in archived.masks} <= {"alert"}
     assert manager.asked == []
 
 

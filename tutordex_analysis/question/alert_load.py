@@ -41,6 +41,8 @@ class AlertLoad:
         change: Firings a week of the last weeks over those of as many before; NaN where either had too few weeks.
         lower: Of its 95 % interval.
         upper: Of its 95 % interval.
+        start: Since when it is known.
+        end: Until when.
     """
 
     firings: pd.DataFrame
@@ -49,10 +51,14 @@ class AlertLoad:
     change: float
     lower: float
     upper: float
+    start: pd.Timestamp
+    end: pd.Timestamp
 
 
 def of(firing: pd.DataFrame | None, catalogue: Catalogue, *, step: Span) -> AlertLoad | None:
-    """The load of what is on record; None where nothing is known. Alerts of severity `none` fire on purpose.
+    """The load of what is on record; None where nothing is known.
+
+    Alerts of severity `none` fire on purpose and always; the first sample of one tells since when alerts are kept.
 
     Args:
         firing: A frame of `ALERTS`, 1 where one fired in the step before; None where nothing is known.
@@ -62,13 +68,11 @@ def of(firing: pd.DataFrame | None, catalogue: Catalogue, *, step: Span) -> Aler
     if firing is None:
         return None
     moments = pd.DatetimeIndex(firing["ds"])
+    skip = tuple(name for name, rule in catalogue.rules.items() if rule.severity == "none")
+    always = firing[firing["alertname"].isin(skip) & firing["y"].notna()]
+    first = pd.Timestamp(always["ds"].min()) if len(always) else moments.min()
     return alert_load(
-        firing,
-        step=step,
-        calendar=catalogue.calendar,
-        start=moments.min() - duration(step),
-        end=moments.max(),
-        skip=tuple(name for name, rule in catalogue.rules.items() if rule.severity == "none"),
+        firing, step=step, calendar=catalogue.calendar, start=first - duration(step), end=moments.max(), skip=skip
     )
 
 
@@ -79,11 +83,12 @@ def window(histories: Mapping[str, pd.DataFrame], time_range: TimeRange) -> Time
     return TimeRange(max(min(known, default=time_range.start), time_range.start), time_range.end, time_range.step)
 
 
-def digest(limits: Thresholds, fired: pd.DataFrame | None) -> str:
-    """Twelve hex digits of the limits and of what fired."""
+def digest(limits: Thresholds, fired: pd.DataFrame | None, *others: pd.DataFrame) -> str:
+    """Twelve hex digits of the limits, of what fired, and of other tables that the page shows."""
     text = limits.frame.drop(columns="last").to_csv() + (
         "" if fired is None else frames.digest(fired[[*frames.COLUMNS]])
     )
+    text += "".join(one.to_csv() for one in others)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -133,6 +138,8 @@ def alert_load(
         change=change[0],
         lower=change[1],
         upper=change[2],
+        start=start,
+        end=end,
     )
 
 
@@ -148,7 +155,7 @@ def headline(load: AlertLoad | None, limits: Thresholds) -> str:
         return f"No alert fired. {force}"
     worst = load.alerts.iloc[0]
     each = f"{number_text(float(worst['a_week']))} a week"
-    return f"{len(load.firings)} alerts fired; {worst['alert']} is the noisiest with {each}. {changed(load)} {force}"
+    return f"{len(load.firings)} alerts fired; {worst['alert']} is the noisiest with {each}. {force}"
 
 
 def changed(load: AlertLoad) -> str:
@@ -161,8 +168,13 @@ def changed(load: AlertLoad) -> str:
     return f"Whether there are more or fewer than before cannot be told: {between} as many in {RECENT} weeks."
 
 
-def findings(load: AlertLoad | None, limits: Thresholds) -> pd.DataFrame:
-    """What the overview should know: the noisiest alerts, and what is said of the limits."""
+def firings_of(load: AlertLoad | None) -> pd.DataFrame:
+    """Every firing; a frame without rows where nothing is known."""
+    return pd.DataFrame(columns=list(FIRINGS)) if load is None else load.firings
+
+
+def findings(load: AlertLoad | None, limits: Thresholds, *others: pd.DataFrame) -> pd.DataFrame:
+    """What the overview should know: the noisiest alerts, what is said of the limits, and findings of others."""
     rows = [] if load is None else load.alerts[load.alerts["a_week"] >= NOISY].head(3).to_dict("records")
     own = table(
         Finding(
@@ -177,9 +189,8 @@ def findings(load: AlertLoad | None, limits: Thresholds) -> pd.DataFrame:
         )
         for row in rows
     )
-    if limits.findings.empty:
-        return own
-    return pd.concat([own, limits.findings.assign(question=QUESTION)], ignore_index=True)
+    rest = [one for one in (own, limits.findings.assign(question=QUESTION), *others) if len(one)]
+    return pd.concat(rest, ignore_index=True) if rest else own
 
 
 def _firings(firing: pd.DataFrame, step: pd.Timedelta, tz: str, end: pd.Timestamp) -> pd.DataFrame:

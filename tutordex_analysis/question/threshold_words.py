@@ -17,6 +17,7 @@ from tutordex_analysis.question.finding import Finding
 from tutordex_analysis.rule import Rule
 
 QUESTION = "thresholds"
+FRESH = pd.Timedelta(hours=3)  # how long a rule trusts what was published (`sink.rule_rails.MOST_AGE_SECONDS`)
 
 
 def why(
@@ -50,6 +51,17 @@ def said(value: float, unit: str) -> str:
     if not np.isfinite(value):
         return "no limit"
     return value_text(value, unit) if unit in MEASURED else number_text(value)
+
+
+def published(last: pd.Timestamp | None, at: pd.Timestamp) -> str:
+    """When limits were last handed to Prometheus, in a sentence, and what follows for the rules."""
+    if last is None or last > at:
+        return "No limit was published from here yet: the rules use human limits; the table shows the next publication."
+    old = number_text((at - last) / pd.Timedelta(hours=1))
+    if at - last >= FRESH:
+        return f"The last publication is {old} hours old, which is stale: the rules use human limits since."
+    most = number_text(FRESH / pd.Timedelta(hours=1))
+    return f"Limits were last published {old} hours ago; after {most} hours rules no longer trust them."
 
 
 def findings(frame: pd.DataFrame, pins: Pins, catalogue: Catalogue) -> Iterator[Finding]:

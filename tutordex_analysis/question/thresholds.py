@@ -31,7 +31,7 @@ REACH = pd.Timedelta(hours=1)  # until the next run publishes
 A_DAY = pd.Timedelta(days=1)
 COLUMNS = (
     *("alert", "where", "labels", "value", "learnt", "human", "floor", "ceiling", "lower", "upper", "unit"),
-    *("in_force", "why", "refused", "sufficient_from", "last"),
+    *("in_force", "why", "refused", "sufficient_from", "last", "read", "pin_until", "pin_reason"),
 )
 _SAME = 1e-9  # relative, of two limits
 
@@ -67,11 +67,13 @@ class Lessons:
         at: The newest instant that any of them knows.
         found: By alert.
         silent: By alert, a sentence why history says nothing at all.
+        read: By alert, the newest reading.
     """
 
     at: pd.Timestamp
     found: Mapping[str, Lesson] = field(default_factory=dict)
     silent: Mapping[str, str] = field(default_factory=dict)
+    read: Mapping[str, pd.Timestamp] = field(default_factory=dict)
 
 
 def learners(catalogue: Catalogue) -> dict[str, Rule]:
@@ -137,6 +139,7 @@ def learn(
     """
     found: dict[str, Lesson] = {}
     silent: dict[str, str] = {}
+    read: dict[str, pd.Timestamp] = {}
     trained: dict[str, pd.DataFrame] = {}
     for name, rule in learners(catalogue).items():
         signal = rule.threshold.signal if rule.threshold is not None else None
@@ -155,8 +158,9 @@ def learn(
             silent[name] = one
         else:
             found[name] = one
+            read[name] = pd.Timestamp(history.loc[history["y"].notna(), "ds"].max())
     newest = max((one.time.ahead[0] - one.time.step for one in found.values()), default=pd.Timestamp(0, tz="UTC"))
-    return Lessons(at=newest, found=found, silent=silent)
+    return Lessons(at=newest, found=found, silent=silent, read=read)
 
 
 def thresholds(
@@ -202,7 +206,9 @@ def thresholds(
         }
         rows += _rows(one, last, railed, moment, span, pins, catalogue)
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    frame = frame.assign(sufficient_from=pd.to_datetime(frame["sufficient_from"], utc=True))
+    frame["read"] = frame["alert"].map(dict(lessons.read)) if len(frame) else pd.NaT
+    moments = {name: pd.to_datetime(frame[name], utc=True) for name in ("sufficient_from", "read", "pin_until")}
+    frame = frame.assign(**moments)
     numbers = ["value", "learnt", "human", "floor", "ceiling", "lower", "upper", "last"]
     frame = frame.astype(dict.fromkeys(numbers, np.float64))
     return Thresholds(
@@ -262,8 +268,14 @@ def _rows(
             "refused": refusal.why,
             "sufficient_from": refusal.until,
             "last": float(before[i]),
+            **_pinned(pin),
         }
         yield row | {"why": words.why(row, rule, pin, sentence, moment, catalogue.calendar.timezone)}
+
+
+def _pinned(pin: Pin | None) -> dict[str, object]:
+    """Until when a pin holds, and why."""
+    return {"read": pd.NaT, "pin_until": pin.until if pin else None, "pin_reason": pin.reason if pin else ""}
 
 
 def _by_hand(rule: Rule, limit: Threshold, why: str, pins: Pins, catalogue: Catalogue) -> dict[str, object]:
@@ -288,5 +300,6 @@ def _by_hand(rule: Rule, limit: Threshold, why: str, pins: Pins, catalogue: Cata
         "refused": "reading" if why else "",
         "sufficient_from": pd.NaT,
         "last": np.nan,
+        **_pinned(pin),
     }
     return row | {"why": words.why(row, rule, pin, why, None, catalogue.calendar.timezone)}

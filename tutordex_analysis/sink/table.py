@@ -46,6 +46,19 @@ class Table:
         return "\n".join([self.caption, shown, *self.notes])
 
 
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence on its own, above what it sums up."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return f"<p><strong>{html.escape(self.text)}</strong></p>"
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 @dataclass(frozen=True, eq=False)
 class FoldOut:
     """Tables behind one line, for those who want to know how."""

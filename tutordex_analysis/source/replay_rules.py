@@ -1,7 +1,7 @@
 """When the expressions of alert rules were true in the past, asked of a Prometheus: nothing is written there.
 
 Recorded names are replaced by what they compute (`rule_inline`), so rules that were never loaded can be asked. A
-threshold that moves goes into the query as a number, one query for each stretch in which none changes.
+threshold that moves goes into the query as numbers, each while it held, some hundred in a query.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ FRESH = "tutordex_generated_timestamp_seconds"  # a given threshold is always fr
 EVERY = "60s"
 _WINDOW = pd.Timedelta("7D")  # of one query: under 11,000 points
 _AT_ONCE = 3  # alerts that are asked for in parallel
+_MOST_CHANGES = 12  # moments at which thresholds move in one query; a server's time grows with their square
 _LABEL = re.compile(r"\{\{-?\s*\$labels\.(\w+)\s*-?\}\}")
 _COLUMNS = ("rule", "alert", "group", "file", "severity", "hold", "keep", "metrics", "problem")
 
@@ -144,8 +145,9 @@ def _active(
     inner = inlined(rule.expr, known, given=_given(own, places))
     # a sample that is NaN is one: compared with 0 it is 1 or 0, and never NaN as a gap is
     there = f"({f'vector({inner})' if is_scalar(inner) else inner}) == bool 0"
-    for window in _windows(whole, [moment for one in own for moment in one.changes]):
-        parts.append(_runs(source.query(_filled(there, places, own, window.start), window), rule))
+    changes = sorted({moment for one in own for moment in one.changes if moment > whole.start})
+    for window in _windows(whole, changes[_MOST_CHANGES::_MOST_CHANGES]):
+        parts.append(_runs(source.query(_filled(there, places, own, window), window), rule))
     return _joined(pd.concat(parts, ignore_index=True), step)
 
 
@@ -163,7 +165,7 @@ def _names(rule: FileRule, known: Recordings, alert: str) -> bool:
 
 
 def _windows(whole: TimeRange, cuts: Iterable[pd.Timestamp]) -> list[TimeRange]:
-    """Disjoint pieces of a range: none longer than a query may be, and each begins anew where something changes."""
+    """Disjoint pieces of a range: none longer than a query may be, and each begins anew at a cut."""
     step = whole.step
     weeks = pd.date_range(floor(whole.start, _WINDOW), whole.end, freq=_WINDOW)
     inside = {floor(one - pd.Timedelta("1ms"), step) + step for one in [*weeks, *cuts]}  # the first instant not before
@@ -223,12 +225,27 @@ class _Steps:
     moments: npt.NDArray[np.int64]
     values: frames.Floats
 
-    def at(self, moment: pd.Timestamp) -> float:
-        place = int(np.searchsorted(self.moments, moment.as_unit("ns").value, side="right")) - 1
+    def at(self, moment: int) -> float:
+        """What holds at a moment in nanoseconds."""
+        place = int(np.searchsorted(self.moments, moment, side="right")) - 1
         return float(self.values[place]) if place >= 0 else float("nan")
 
+    def within(self, window: TimeRange) -> str:
+        """PromQL of what holds at each instant of a window, label-less; "" where nothing ever does."""
+        start, end = (moment.as_unit("ns").value for moment in (window.start, window.end))
+        edges = [start, *(int(one) for one in self.changes.as_unit("ns").asi8 if start < one < end), end]
+        pieces = []
+        for since, until in pairwise(edges):
+            value = self.at(since)
+            if np.isnan(value):
+                continue
+            bounds = (f" >= {since / 1e9!r}" if since > start else "") + (f" < {until / 1e9!r}" if until < end else "")
+            value_text = f"vector({value!r})"
+            pieces.append(f"({value_text} and on () (vector(time()){bounds}))" if bounds else value_text)
+        return " or ".join(pieces)
+
     @property
-    def changes(self) -> Iterable[pd.Timestamp]:
+    def changes(self) -> pd.DatetimeIndex:
         before = np.concatenate([[np.nan], self.values[:-1]])
         new = (self.values != before) & ~(np.isnan(self.values) & np.isnan(before))
         return pd.DatetimeIndex(self.moments[new], tz="UTC")
@@ -263,11 +280,11 @@ def _given(steps: Sequence[_Steps], places: dict[str, tuple[Matcher, ...]]) -> G
     return given
 
 
-def _filled(expr: str, places: Mapping[str, tuple[Matcher, ...]], steps: Sequence[_Steps], at: pd.Timestamp) -> str:
-    """The expression with the thresholds of a moment in their places."""
+def _filled(expr: str, places: Mapping[str, tuple[Matcher, ...]], steps: Sequence[_Steps], window: TimeRange) -> str:
+    """The expression with the thresholds of a window in their places."""
     for place, matchers in places.items():
-        known = [(one.labels, one.at(at)) for one in steps if _fits(matchers, one.labels)]
-        rows = [labelled(f"vector({value!r})", labels) for labels, value in known if not np.isnan(value)]
+        known = [(one.labels, one.within(window)) for one in steps if _fits(matchers, one.labels)]
+        rows = [labelled(f"({inner})", labels) for labels, inner in known if inner]
         expr = expr.replace(place, f"({' or '.join(rows) or NOTHING})")
     return expr
 
