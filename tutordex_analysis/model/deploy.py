@@ -1,7 +1,8 @@
 """What followed a change of the system, beside a forecast that was frozen when the change was made.
 
-What is compared is a mean a day over a window after the change. The same is asked on earlier dates, on which nothing was
-changed, with as long a history: their errors are the yardstick (`placebo`). Nothing after a date is used for its forecast.
+What is compared is a mean a day over a window after the change. The same is asked on earlier dates, on which nothing
+was changed, with as long a history: their errors are the yardstick (`placebo`). Nothing after a date is used for its
+forecast.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ Stretch: TypeAlias = tuple[pd.Timestamp, pd.Timestamp]
 WINDOWS = (1, 3, 7, 14)  # days after the change
 HISTORY, LEAST_HISTORY = 42, 28  # days that a forecast learns from; the fewer where else too few dates are left
 MOST_DATES = 120  # earlier dates, the newest
-LEAST_SHARE = 0.7  # of a window's days, and of a history's; with fewer nothing is said
+LEAST_SHARE = 0.7  # of a history's days; with fewer nothing is said
+LEAST_COMPARED = 0.5  # of a window's days
 LEAST_BREAK = 7  # days in, or out of, school breaks from which a forecast knows what they do
 PATHS = 400
 
@@ -97,7 +99,7 @@ class Effect:
         return max(lower, 0.0) if self.counted else lower, self.expected + reach * self.spread
 
     def interval(self, alpha: float) -> tuple[float, float]:
-        """Of the effect: what was seen less the ends of the band. It leaves out 0 where the p-value is at most alpha."""
+        """Of the effect, which leaves out 0 where the p-value is at most alpha: what was seen less the band."""
         lower, upper = self.band(alpha)
         return self.seen - upper, self.seen - lower
 
@@ -116,7 +118,6 @@ class Effects:
         expected: The frozen forecast of each day after the change, shape (n_series, n_after); NaN where there is none.
         spread: Its standard deviation, likewise.
         compared: Days after the change that can be compared, likewise.
-        first: For each series the number of days of history from which earlier dates can be asked.
     """
 
     effects: tuple[Effect, ...]
@@ -207,7 +208,9 @@ class _Frozen:
         shape = (len(days.ids), len(cutoffs), horizon)
         self.expected = np.full(shape, np.nan)
         self.covariance = np.full((*shape, horizon), np.nan)
-        keys = [(row, place) for row in range(len(days.ids)) for place in range(len(cutoffs)) if self._known(row, place)]
+        keys = [
+            (row, place) for row in range(len(days.ids)) for place in range(len(cutoffs)) if self._known(row, place)
+        ]
         if keys:
             ahead = forecast(
                 self._frame(keys),
@@ -236,7 +239,7 @@ class _Frozen:
         cutoff = self.cutoffs[place]
         use = self.usable(cutoff, window)[row]
         count = int(use.sum())
-        if count < LEAST_SHARE * window:
+        if count < LEAST_COMPARED * window:
             return count, np.nan, np.nan, np.nan
         weight = np.where(use, self.days.weight[row, cutoff : cutoff + window], 0.0)
         weight = weight / weight.sum()
