@@ -97,8 +97,8 @@ def around(
     if DAY % step:
         raise FrameError(f"the step of {step} does not divide a day; read the history by the hour")
     n = round(DAY / step)
-    upto = int(np.searchsorted(grid, floor(first, step), side="right"))
-    since = int(np.searchsorted(grid, last, side="right"))
+    upto = int((grid <= floor(first, step)).sum())
+    since = int((grid <= last).sum())
     since += int(since < len(grid) and grid[since] - step < last)  # that value covers a part of before
     before, after = upto // n, min((len(grid) - since) // n, most_after)
     if before < 1:

@@ -5,9 +5,8 @@ Evidence and not proof: nobody drew lots, and whatever else changed on that day 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,46 +16,25 @@ from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.change import Change, Changes
 from tutordex_analysis.errors import FrameError, NotEnoughData
 from tutordex_analysis.mask import NO_MASKS, Masks
-from tutordex_analysis.measure import change_text, number_text, value_text
 from tutordex_analysis.model import deploy, multiplicity
 from tutordex_analysis.model.days import DAY, Days, around
-from tutordex_analysis.model.deploy import Effect, Effects, Stretch
+from tutordex_analysis.model.deploy import Stretch
 from tutordex_analysis.model.placebo import LEAST
 from tutordex_analysis.question import finding
+from tutordex_analysis.question.deploy_table import (
+    COLUMNS,
+    Case,
+    Told,
+    Verdict,
+    cases_of,
+    day_word,
+    findings_of,
+    row_of,
+    window_of,
+)
 from tutordex_analysis.question.left_out import left_out
 
-Verdict = Literal["changed", "no change shown", "too early", "can't tell"]
-
-QUESTION = "experiments"
 _ALIKE = pd.Timedelta("1h")  # releases of several components so close together are one
-COLUMNS = (
-    *("change", "at", "signal", "title", "unit", "days", "seen", "expected", "lower", "upper"),
-    *("effect", "effect_lower", "effect_upper", "relative", "relative_lower", "relative_upper"),
-    *("p_value", "p_adjusted", "placebo_dates", "placebo_alarms", "placebo_rate", "verdict", "note", "sentence"),
-)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Case:
-    """One signal after one release, as it is drawn.
-
-    Attributes:
-        change: In words.
-        at: The moment from which the release is known, UTC.
-        signal: Its name.
-        title: What it is.
-        unit: The signal's unit.
-        frame: ds (end of each day, UTC), y, expected, lower, upper; the last three NaN before the release.
-        sentence: The answer.
-    """
-
-    change: str
-    at: pd.Timestamp
-    signal: str
-    title: str
-    unit: str
-    frame: pd.DataFrame
-    sentence: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,37 +107,20 @@ def deploys(
         adjusted = multiplicity.adjusted(p, correction=correction) if len(p) else p
         levels = multiplicity.interval_alphas(p, alpha=alpha, correction=correction) if len(p) else p
         for one, corrected, level in zip(told, adjusted, levels, strict=True):
-            row = _row(one, float(corrected), float(level), alpha)
+            row = row_of(one, float(corrected), float(level), alpha)
             rows.append(row)
-            windows += [_window(one, each) for each in one.effects]
-            cases += _case(one, str(row["sentence"]), alpha)
+            windows += [window_of(one, each) for each in one.effects]
+            cases += cases_of(one, str(row["sentence"]), alpha)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     notes = (*changes.notes, *(["No release is known in this stretch of time."] if not releases else []))
     columns = ["change", "signal", "window", "days", "seen", "expected", "relative", "p_value"]
     return Deploys(
         table=table,
         windows=pd.DataFrame(windows, columns=columns),
-        findings=finding.table(_findings(table)),
+        findings=finding.table(findings_of(table)),
         cases=tuple(cases),
         notes=notes,
     )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Told:
-    """One signal after one release; `main` is the window that decides, None where there is none."""
-
-    signal: Signal
-    release: Change
-    days: Days | None = None
-    found: Effects | None = None
-    main: Effect | None = None
-    refused: Verdict | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def effects(self) -> tuple[Effect, ...]:
-        return self.found.effects if self.found is not None else ()
 
 
 def _told(
@@ -172,7 +133,7 @@ def _told(
     days: int,
     alpha: float,
     seed: int,
-) -> _Told:
+) -> Told:
     """Everything that is known of one signal after one release."""
     nxt = [one for one in releases if one.start > release.end and _shares(one, release)]
     until = nxt[0].start if nxt else None
@@ -195,15 +156,15 @@ def _told(
         if not made.after:
             why = f"the next release came {_hours(release, until)} later" if until is not None and nxt else ""
             notes.append(why or "less than a day has passed since the release")
-            return _Told(
+            return Told(
                 signal=signal, release=release, refused="can't tell" if why else "too early", notes=tuple(notes)
             )
         window = min(days, made.after)
         if window < days:
             notes.append(
-                f"the next release came after {window} {_day(window)}"
+                f"the next release came after {window} {day_word(window)}"
                 if nxt and made.after == _most_after(release, until)
-                else f"only {window} {_day(window)} so far"
+                else f"only {window} {day_word(window)} so far"
             )
         found = deploy.effects(
             made,
@@ -216,12 +177,12 @@ def _told(
         )
     except NotEnoughData as error:
         since = _from(history, days)
-        return _Told(signal=signal, release=release, refused="can't tell", notes=(f"{error}; {since}",))
+        return Told(signal=signal, release=release, refused="can't tell", notes=(f"{error}; {since}",))
     main = found.of(series, window)
     refused: Verdict | None = None
     if np.isnan(main.seen) or np.isnan(main.expected):
         refused = "can't tell"
-        notes.append(f"{main.days} of {window} {_day(window)} can be compared: {_why(made, window)}")
+        notes.append(f"{main.days} of {window} {day_word(window)} can be compared: {_why(made, window)}")
     elif main.yardstick is None:
         refused = "can't tell"
         notes.append(
@@ -230,105 +191,7 @@ def _told(
     if main.days < window and refused is None:
         notes.append(f"{window - main.days} of {window} days left out: {_why(made, window)}")
     notes += _amid(signal, release, window, masks)
-    return _Told(signal=signal, release=release, days=made, found=found, main=main, refused=refused, notes=tuple(notes))
-
-
-def _row(one: _Told, p_adjusted: float, level: float, alpha: float) -> dict[str, object]:
-    """A row of the table."""
-    row: dict[str, object] = dict.fromkeys(COLUMNS, float("nan"))
-    row |= {"change": one.release.name, "at": one.release.end, "signal": one.signal.name, "title": one.signal.title}
-    row |= {"unit": one.signal.unit, "days": 0, "placebo_dates": 0, "placebo_alarms": 0}
-    verdict: Verdict = one.refused or ("changed" if p_adjusted <= alpha else "no change shown")
-    row |= {"verdict": verdict, "note": "; ".join(one.notes)}
-    main = one.main
-    if main is not None:
-        level = level if np.isfinite(level) else alpha
-        lower, upper = main.band(level)
-        effect_lower, effect_upper = main.interval(level)
-        relative_lower, relative_upper = main.relative_interval(level)
-        row |= {"days": main.days, "seen": main.seen, "expected": main.expected, "lower": lower, "upper": upper}
-        row |= {"effect": main.effect, "effect_lower": effect_lower, "effect_upper": effect_upper}
-        row |= {"relative": main.relative, "relative_lower": relative_lower, "relative_upper": relative_upper}
-        row |= {"p_value": main.p_value, "p_adjusted": p_adjusted, "placebo_dates": main.dates}
-        row |= {"placebo_alarms": main.alarms, "placebo_rate": main.alarm_rate}
-        row["sentence"] = _sentence(one, main, verdict, level, (relative_lower, relative_upper), (lower, upper))
-    else:
-        row["sentence"] = f"{one.signal.title}, after {one.release.name}: {_said(verdict)}, {row['note']}."
-    return row
-
-
-def _sentence(
-    one: _Told, main: Effect, verdict: Verdict, level: float, relative: tuple[float, float], band: tuple[float, float]
-) -> str:
-    """The answer in words."""
-    head = f"{one.signal.title}, after {one.release.name}"
-    if np.isnan(main.seen) or np.isnan(main.expected):
-        return f"{head}: {_said(verdict)}, {'; '.join(one.notes)}."
-    unit = one.signal.unit
-    show = (lambda x: f"{number_text(_short(x))} a day") if main.counted else (lambda x: value_text(x, unit))
-    percent = number_text(100 * (1 - round(level, 4)))
-    text = (
-        f"{head}: {show(main.seen)} in {main.days} {_day(main.days)}, {show(main.expected)} expected "
-        f"({percent} % of such stretches: {show(band[0])} to {show(band[1])}"
-    )
-    if main.yardstick is None:
-        return f"{text}, the model's own band, unchecked). {_said(verdict).capitalize()}: {'; '.join(one.notes)}."
-    far = f", {change_text(main.relative)} ({change_text(relative[0])} to {change_text(relative[1])})"
-    far = far if np.isfinite([main.relative, *relative]).all() else ""
-    direction = "Higher" if main.effect > 0 else "Lower"
-    said = f"{direction} than expected" if verdict == "changed" else "No change shown"
-    noted = f" ({'; '.join(one.notes)})" if one.notes else ""
-    return (
-        f"{text}). {said}{far}{noted}. On {main.dates} earlier dates without a release the same question cried wolf "
-        f"{main.alarms} {'time' if main.alarms == 1 else 'times'} ({100 * main.alarm_rate:.0f} %). "
-        "Evidence, not proof: whatever else changed then counts too."
-    )
-
-
-def _findings(table: pd.DataFrame) -> Iterable[finding.Finding]:
-    """One for each signal that changed."""
-    for row in frames.records(table[table["verdict"] == "changed"]):
-        yield finding.Finding(
-            question=QUESTION,
-            signal=str(row["signal"]),
-            kind="did_it_work",
-            sentence=str(row["sentence"]),
-            effect=float(row["effect"]),  # type: ignore[arg-type]  # a cell
-            unit=str(row["unit"]),
-            lower=float(row["effect_lower"]),  # type: ignore[arg-type]
-            upper=float(row["effect_upper"]),  # type: ignore[arg-type]
-            certainty=1 - float(row["p_adjusted"]),  # type: ignore[arg-type]
-            priority=50.0,
-        )
-
-
-def _window(one: _Told, each: Effect) -> dict[str, object]:
-    names = ("window", "days", "seen", "expected", "relative", "p_value")
-    return {"change": one.release.name, "signal": one.signal.name} | {name: getattr(each, name) for name in names}
-
-
-def _case(one: _Told, sentence: str, alpha: float) -> list[Case]:
-    """What the figure shows: days before and after, and the band of single days."""
-    if one.days is None or one.found is None or one.main is None:
-        return []
-    before, n = one.days.before, len(one.days.ends)
-    shown = max(before - 28, 0)
-    daily = next((each for each in one.effects if each.window == 1 and each.yardstick), None)
-    reach = daily.yardstick.half_width(alpha) if daily is not None and daily.yardstick else 1.96
-    middle = np.concatenate([np.full(before, np.nan), one.found.expected[0]])
-    spread = np.concatenate([np.full(before, np.nan), one.found.spread[0]])
-    lower = middle - reach * spread
-    table = pd.DataFrame(
-        {
-            "ds": one.days.ends,
-            "y": one.days.y[0],
-            "expected": middle,
-            "lower": np.maximum(lower, 0.0) if one.main.counted else lower,
-            "upper": middle + reach * spread,
-        }
-    )
-    facts = {"change": one.release.name, "signal": one.signal.name, "title": one.signal.title, "unit": one.signal.unit}
-    return [Case(**facts, at=one.release.end, frame=table.iloc[shown:n].reset_index(drop=True), sentence=sentence)]
+    return Told(signal=signal, release=release, days=made, found=found, main=main, refused=refused, notes=tuple(notes))
 
 
 def _together(changes: Sequence[Change]) -> list[Change]:
@@ -419,15 +282,3 @@ def _why(made: Days, window: int) -> str:
 
 def _hours(release: Change, until: pd.Timestamp) -> str:
     return f"{max((until - release.end) / pd.Timedelta('1h'), 0):.0f} h"
-
-
-def _day(n: int) -> str:
-    return "day" if n == 1 else "days"
-
-
-def _said(verdict: Verdict) -> str:
-    return {"can't tell": "we can't tell", "too early": "too early"}.get(verdict, verdict)
-
-
-def _short(value: float) -> float:
-    return round(value) if abs(value) >= 100 else value
