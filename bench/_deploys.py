@@ -79,5 +79,5 @@ def _ours(y: Floats, closed: Floats) -> tuple[dict[int, Floats], Floats]:
 
 def _before_after(y: Floats) -> Floats:
     """P-values of a t-test of the 7 days after against the 7 before."""
-    result: Floats = stats.ttest_ind(y[:, BEFORE:], y[:, BEFORE - 7 : BEFORE], axis=1).pvalue
+    result: Floats = np.asarray(stats.ttest_ind(y[:, BEFORE:], y[:, BEFORE - 7 : BEFORE], axis=1).pvalue)
     return result
