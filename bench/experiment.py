@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from bench import _intervals, _peeking, _units
+from bench import _deploys, _intervals, _peeking, _units
 from bench._line import Line, told
 from bench._sample import Agreement
 
@@ -39,6 +39,7 @@ def main() -> int:
         "cuped": partial(_units.covariate, **each),
         "family": partial(_units.many, **each),
         "quantile": partial(_units.p95, **each),
+        "deploy": partial(_deploys.placebos, seed=options.seed),
         "speed": partial(_units.speed, seed=options.seed),
     }
     unknown = set(options.rows) - set(rows)
