@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import string
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models import common as models
-from grafana_foundation_sdk.models import dashboard as boards
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
-
 from tutordex_analysis.sink.board import Board, Link, Panel, Query, Variable, places
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # it asks for schema 2, which Grafana 12.3 calls experimental
+    from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.models import common as models
+    from grafana_foundation_sdk.models import dashboard as boards
+    from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SCHEMA = 41
 _MOMENT = "1h"  # a stat shows the present, also on a board whose range ends in the future
