@@ -160,7 +160,7 @@ def chosen(text, choice):
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("board")
-    now = pd.Timestamp.now("UTC").floor("4min")
+    now = pd.Timestamp.now("UTC").floor("min")
     published = Published(now)
     rules = folder / "rules"
     rules.mkdir()
@@ -174,7 +174,7 @@ def asked(tmp_path_factory):
         openmetrics=[published.write(folder / "published.txt")],
         config=f"rule_files: [{rules}/*.yml]\n",
     )
-    load_world(server, World(start=now - pd.Timedelta(days=8), end=now, step="240s", incidents=()))
+    load_world(server, World(start=now - pd.Timedelta(days=8), end=now, step="2m", incidents=()))
     with server:
         ready = Asked(server.url, int(now.timestamp()), published)
         deadline = time.monotonic() + 60
@@ -182,7 +182,7 @@ def asked(tmp_path_factory):
             assert time.monotonic() < deadline, "rules were not evaluated"
             time.sleep(0.2)
         ready.now = time.time()
-        assert ready.now - published.last < 290, "the newest samples are out of sight; the machine is too slow"
+        assert ready.now - published.last < 170, "the newest samples are nearly out of sight: a slow machine"
         yield ready
 
 
