@@ -30,6 +30,8 @@ def build(
     from tutordex_analysis.settings import load
     from tutordex_analysis.sink import dashboards
 
+    if not datasource.strip():
+        raise typer.BadParameter("give the uid of Grafana's Prometheus data source", param_hint="--datasource")
     settings = load()
     made = dashboards.write(
         catalogue_file.load(settings.catalogue),
