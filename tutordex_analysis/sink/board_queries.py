@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tutordex_analysis.catalogue import Catalogue, Part, Signal, Term
+from tutordex_analysis.frame import escape
 from tutordex_analysis.moment import Span, duration
 from tutordex_analysis.rule import Record
 from tutordex_analysis.rulebook import IN_FORCE
@@ -55,7 +56,10 @@ class Queries:
         chosen = "vector(1)"
         for label in ("signal", *self.labels):
             chosen = f'label_replace({chosen}, "{label}", "${label}", "", "")'
-        named = [f'label_replace({value(one, self.catalogue)}, "signal", "{one.name}", "", "")' for one in self.signals]
+        named = [
+            f'label_replace({value(one, self.catalogue)}, "signal", "{escape(one.name)}", "", "")'
+            for one in self.signals
+        ]
         either = "\n  or ".join(named)
         return f"(\n  {either}\n)\nand on ({self.on}) {chosen}\nand on () {NOW}"
 
@@ -161,5 +165,7 @@ class Limits:
         return self._chosen({name: f"vector({number:.15g})" for name, number in numbers.items()})
 
     def _chosen(self, each: Mapping[str, str]) -> str:
-        either = "\n  or ".join(f'label_replace({one}, "alert", "{name}", "", "")' for name, one in each.items())
+        either = "\n  or ".join(
+            f'label_replace({one}, "alert", "{escape(name)}", "", "")' for name, one in each.items()
+        )
         return f"(\n  {either}\n)\nand on (alert) {self.in_force}"
