@@ -17,7 +17,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.sink.results import breach, forecast
-from tutordex_analysis import catalogue_file
+from tutordex_analysis import catalogue_file, promql
 from tutordex_analysis.sink import board_queries, dashboards, exposition
 from tutordex_analysis.sink.board_check import panels
 from tutordex_analysis.sink.exposition_anomalies import from_scores
@@ -39,10 +39,15 @@ CHOICES = (
     {"signal": "disk_used", "mountpoint": "/data", "alert": "HostDiskLow"},
     {"signal": "posts_seen", "mountpoint": "", "alert": "PostsVolumeSpike"},
 )
-RECORDED = (
-    "tutordex:collector:posts_1h",
+RECORDED = (  # all that the board's value of a signal reads; the last limit is known after those of the host
+    *(
+        name
+        for name in promql.metrics(board_queries.Queries(catalogue_file.load()).actual)
+        if name.startswith("tutordex:")
+    ),
     "tutordex:host:disk_used",
-    'tutordex:threshold:in_force{alert="HostDiskLow"}',
+    'tutordex:threshold:in_force{alert="HostDiskLow",mountpoint="/"}',
+    'tutordex:threshold:in_force{alert="QueueOldestPendingTooOld"}',
 )
 RISE = 0.25  # from one hour's forecast to the next
 
