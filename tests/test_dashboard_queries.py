@@ -253,6 +253,8 @@ def test_what_happened_ends_now_and_the_miss_is_what_lies_between(asked):
         missed = asked.line(target("missed", "missed by"), choice)
         said = asked.line(target("actual, forecast and limit", "said 7 d before"), choice)
         assert max(actual) == 0
+        half = chosen(target("actual, forecast and limit", "actual"), choice)  # an hour's window reaches over now
+        assert asked.range(half, asked.now + HOUR / 6, asked.now + HOUR, HOUR / 6) == []
         assert missed.keys() == actual.keys()
         assert missed == pytest.approx({hour: value - said[hour] for hour, value in actual.items()})
     assert len(asked.line(target("actual, forecast and limit", "actual"), CHOICES[1])) == 7 * 24 + 1
