@@ -39,7 +39,7 @@ LEVELS = (
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
     {
-        *("cli_anomalies", "cli_catalogue", "cli_ledger", "cli_world"),
+        *("cli_anomalies", "cli_catalogue", "cli_dashboards", "cli_ledger", "cli_world"),
         *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins"),
     },
     {"cli_rules"},

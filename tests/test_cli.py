@@ -34,6 +34,8 @@ COMMANDS = (
     "rules revert",
     "rules history",
     "rules backtest",
+    "dashboards build",
+    "dashboards check",
 )
 
 
@@ -66,7 +68,7 @@ def test_every_command_has_help_with_examples(command):
 
 
 def test_help_loads_nothing_heavy():
-    heavy = ("pandas", "numpy", "prophet", "matplotlib")
+    heavy = ("pandas", "numpy", "prophet", "matplotlib", "grafana_foundation_sdk")
     code = f"import sys; from tutordex_analysis import cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -98,6 +100,9 @@ def test_help_loads_nothing_heavy():
         (["simulate", "w", "--step", "1h", "--days", "1"], 1, "at most 4m"),
         (["rules", "check"], 2, "(?i)missing argument .files"),
         (["rules", "check", "a.yml", "--target", "newest"], 1, "not a version of Prometheus"),
+        (["dashboards", "check"], 2, "build one, or name files"),
+        (["dashboards", "build", "--datasource", ""], 2, "(?i)datasource.*uid"),
+        (["dashboards", "build", "--retention", "long"], 1, "'long' is not a duration"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )

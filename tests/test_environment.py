@@ -23,6 +23,7 @@ CONDA_NAMES = {
     "jupyter-server": "jupyter_server",
     "prometheus-api-client": None,
     "promql-parser": None,
+    "grafana-foundation-sdk": None,
 }
 
 

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from tutordex_analysis import __version__, cli_anomalies, cli_catalogue, cli_ledger, cli_rules, cli_world
+import tutordex_analysis
+from tutordex_analysis import cli_anomalies, cli_catalogue, cli_dashboards, cli_ledger, cli_rules, cli_world
 from tutordex_analysis.console import Json, examples, fail, progress, show_table
 from tutordex_analysis.errors import AnalysisError
 
@@ -23,10 +24,8 @@ app = typer.Typer(
     help="Forecasts from Prometheus history, handed back as reports and metrics.\n\n"
     "Settings: tutordex.toml in this folder, or TUTORDEX_… in the environment (docs/settings.md).",
 )
-app.add_typer(cli_anomalies.app, name="anomalies")
-app.add_typer(cli_catalogue.app, name="catalogue")
-app.add_typer(cli_ledger.app, name="ledger")
-app.add_typer(cli_rules.app, name="rules")
+for group in (cli_anomalies, cli_catalogue, cli_dashboards, cli_ledger, cli_rules):
+    app.add_typer(group.app, name=group.__name__.rpartition("cli_")[2])
 
 SourceOption = Annotated[str, typer.Option("--source", "--url", help="URL of a Prometheus, or folder of an archive.")]
 AsOf = Annotated[str, typer.Option(help='A past moment, like "2026-03-01T08:00+08:00".')]
@@ -40,7 +39,7 @@ def _root(
 ) -> None:
     ctx.obj = debug
     if version:
-        print(__version__)
+        print(tutordex_analysis.__version__)
         raise typer.Exit
 
 
