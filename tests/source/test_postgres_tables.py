@@ -27,12 +27,12 @@ def row(user, event, day, arm=None, seconds=None):
     return user, event, START + pd.Timedelta(days=day), json.dumps(meta)
 
 
+SHOWN = "assignment_list_view"
 ROWS = [
-    row(1, "assignment_list_view", 1, "a"), row(2, "assignment_list_view", 1, "b"), row(3, "assignment_list_view", 2, "b"),
-    row(3, "assignment_list_view", 3, "a"), row(4, "assignment_list_view", 2, "b"), row(4, "assignment_list_view", 2, "b"),
-    row(None, "assignment_list_view", 2, "b"), row(5, "assignment_list_view", -3, "a"), row(6, "assignment_list_view", 4, "red"),
-    row(1, "apply", 2, None, 1.5), row(2, "apply", 0.5, None, 2.25), row(4, "apply", 8, None, 7), row(9, "apply", 8, None, 1),
-    row(4, "apply", 30, None, 7),
+    row(1, SHOWN, 1, "a"), row(2, SHOWN, 1, "b"), row(3, SHOWN, 2, "b"), row(3, SHOWN, 3, "a"),
+    row(4, SHOWN, 2, "b"), row(4, SHOWN, 2, "b"), row(None, SHOWN, 2, "b"), row(5, SHOWN, -3, "a"), row(6, SHOWN, 4, "red"),
+    row(1, "apply", 2, None, 1.5), row(2, "apply", 0.5, None, 2.25), row(4, "apply", 8, None, 7),
+    row(9, "apply", 8, None, 1), row(4, "apply", 30, None, 7),
 ]  # fmt: skip
 PLAN = Experiment(
     name="order", title="Order", unit="user", arms={"control": "a", "treatment": "b"}, start=START,
@@ -57,10 +57,10 @@ def server():
         running.execute(
             "CREATE TABLE analytics_events (id bigserial, user_id bigint, event_type text, event_time timestamptz, "
             "meta jsonb, local timestamp)",
-            f"INSERT INTO analytics_events (user_id, event_type, event_time, meta) VALUES {values}",
-            'CREATE TABLE "Odd" ("a""b" int)',
+            "INSERT INTO analytics_events (user_id, event_type, event_time, meta) VALUES " + values,
             "CREATE TABLE users (created_at timestamptz, name text)",
-            "INSERT INTO users VALUES ('2026-10-01T02:00Z', 'x'), ('2026-10-01T02:30Z', 'y'), ('2026-10-01T05:00Z', 'z')",
+            "INSERT INTO users VALUES ('2026-10-01T02:00Z', 'x'), ('2026-10-01T02:30Z', 'y')",
+            "INSERT INTO users VALUES ('2026-10-01T05:00Z', 'z')",
         )
         yield running
 
@@ -121,7 +121,7 @@ def test_nothing_can_be_written_and_nothing_takes_for_ever(server):
 @pytest.mark.server(*PROGRAMS)
 def test_a_wrong_password_is_not_told(server):
     wrong = server.url.replace(PASSWORD, "open-me")
-    with pytest.raises(SourceError, match="did not answer: .*password authentication failed") as caught:
+    with pytest.raises(SourceError, match=r"did not answer: .*password authentication failed") as caught:
         PostgresTables(wrong).read(Asked(table="users", columns={"x": "name"}))
     assert "open-me" not in str(caught.value)
     assert caught.value.__cause__ is None
