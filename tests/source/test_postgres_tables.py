@@ -30,7 +30,8 @@ def row(user, event, day, arm=None, seconds=None):
 SHOWN = "assignment_list_view"
 ROWS = [
     row(1, SHOWN, 1, "a"), row(2, SHOWN, 1, "b"), row(3, SHOWN, 2, "b"), row(3, SHOWN, 3, "a"),
-    row(4, SHOWN, 2, "b"), row(4, SHOWN, 2, "b"), row(None, SHOWN, 2, "b"), row(5, SHOWN, -3, "a"), row(6, SHOWN, 4, "red"),
+    row(4, SHOWN, 2, "b"), row(4, SHOWN, 2, "b"), row(None, SHOWN, 2, "b"), row(5, SHOWN, -3, "a"),
+    row(6, SHOWN, 4, "red"),
     row(1, "apply", 2, None, 1.5), row(2, "apply", 0.5, None, 2.25), row(4, "apply", 8, None, 7),
     row(9, "apply", 8, None, 1), row(4, "apply", 30, None, 7),
 ]  # fmt: skip
@@ -57,7 +58,7 @@ def server():
         running.execute(
             "CREATE TABLE analytics_events (id bigserial, user_id bigint, event_type text, event_time timestamptz, "
             "meta jsonb, local timestamp)",
-            "INSERT INTO analytics_events (user_id, event_type, event_time, meta) VALUES " + values,
+            "INSERT INTO analytics_events (user_id, event_type, event_time, meta) VALUES " + values,  # noqa: S608 - ours
             "CREATE TABLE users (created_at timestamptz, name text)",
             "INSERT INTO users VALUES ('2026-10-01T02:00Z', 'x'), ('2026-10-01T02:30Z', 'y')",
             "INSERT INTO users VALUES ('2026-10-01T05:00Z', 'z')",
