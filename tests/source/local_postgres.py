@@ -65,7 +65,7 @@ class LocalPostgres:
         try:
             with psycopg.connect(self.url, connect_timeout=5) as connection:
                 for one in statements:
-                    connection.execute(one)  # type: ignore[arg-type]
+                    connection.execute(one)
         except psycopg.OperationalError as error:
             raise OSError(str(error)) from error
 
