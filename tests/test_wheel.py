@@ -18,6 +18,8 @@ home = Path(tutordex_analysis.__file__).parent
 source = connect()
 assert Path(source.uri).is_relative_to(home), source.uri
 assert shipped().is_relative_to(home), shipped()
+from tutordex_analysis.source.connect import events_beside
+assert Path(events_beside(source).uri).is_relative_to(home)
 print(len(source.read("posts_seen", source.last("7d"))), *found(shipped()))
 """
 

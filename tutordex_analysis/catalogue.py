@@ -50,6 +50,10 @@ class Signal(Spec):
     kind: Literal["count", "ratio", "gauge", "duration"]
     unit: Unit
     counter: Selector | tuple[Selector, ...] | None = None
+    instead: Selector | None = Field(
+        None, description="The real counter, where `counter` is a substitute: read from its first sample on"
+    )
+    each: float = Field(1.0, gt=0, description="With instead: what one event of `counter` stands for")
     events: str | None = Field(None, pattern=r"^\w+\.\w+$", description="table.column of an events source, for a count")
     metric: Selector | None = None
     combine: Combine | None = Field(None, description="How series that differ in other labels than `by` become one")
@@ -107,6 +111,8 @@ class Signal(Spec):
             raise CatalogueError(f"lower ({self.lower:g}) must be less than upper ({self.upper:g})")
         if self.kind == "ratio" and self.unit != "ratio":
             raise CatalogueError(f"the unit of a ratio is ratio, not {self.unit}")
+        if (self.instead is not None and self.counter is None) or (self.each != 1 and self.instead is None):
+            raise CatalogueError("instead names the real counter in place of counter:, and each: goes with it")
         if self.tells is not None and (self.kind != "gauge" or (self.tells == "deploy") != (len(self.by) == 1)):
             raise CatalogueError("tells is for a gauge: deploy with one label in by:, its version; restart without by:")
         self._asks_promql()
@@ -138,12 +144,19 @@ class Signal(Spec):
                 texts += [*term.counters] if term.counters else [str(term.promql)]
         if self.counter is not None:
             texts += [self.counter] if isinstance(self.counter, str) else [*self.counter]
+        if self.instead is not None:
+            texts.append(self.instead)
         if self.gauge_query is not None:
             texts.append(self.gauge_query)
         texts += self.histogram_queries.values()
         if self.up is not None:
             texts.append(self.up)
         return tuple(self.part(text) for text in dict.fromkeys(texts))
+
+    @property
+    def needed(self) -> tuple[Part, ...]:
+        """The parts without which it cannot be read: all but a real counter that may not be there yet."""
+        return tuple(part for part in self.parts if part.query != self.instead)
 
     def part(self, text: str) -> Part:
         """The part with this query."""

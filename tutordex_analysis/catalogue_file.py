@@ -277,4 +277,4 @@ def _exposed(signal: Signal, exposed: frozenset[str], path: Path, line: int) -> 
 
 def _asked(signal: Signal) -> set[str]:
     """The metrics that a signal is made of."""
-    return {name for part in signal.parts for name in promql.metrics(part.at("5m"))}
+    return {name for part in signal.needed for name in promql.metrics(part.at("5m"))}

@@ -35,7 +35,10 @@ class Settings(BaseSettings):
         None, description="File of masks made by hand; the incidents.yaml of the catalogue folder"
     )
     alertmanager_url: str | None = Field(None, description="Whose silences are read; http(s)://host:port[/prefix]")
-    events_url: SecretStr | None = Field(None, description="Folder of exported event tables, such as users.parquet")
+    events_url: SecretStr | None = Field(
+        None,
+        description="Folder of exported event tables, such as users.parquet, or postgresql://user:password@host/db",
+    )
     grafana_url: str = Field("http://localhost:3300", pattern=_LINK, description="Where people open Grafana, for links")
     alertmanager_external_url: str = Field(
         "http://localhost:9093", pattern=_LINK, description="Where people open Alertmanager, for links that silence"

@@ -9,7 +9,7 @@ import pandas as pd
 from tutordex_analysis.errors import AnalysisError
 from tutordex_analysis.experiment import Experiment, ExperimentData
 from tutordex_analysis.question.experiment_units import gather
-from tutordex_analysis.source.connect import Source, connect_events
+from tutordex_analysis.source.connect import Source, connect_events, events_beside
 from tutordex_analysis.source.events import EventsSource
 from tutordex_analysis.source.experiments import read_tables
 
@@ -27,7 +27,7 @@ def read_experiments(source: Source, events: str | Path = "", *, now: pd.Timesta
     tables: EventsSource | None = None
     if any(plan.tables for plan in plans):
         try:
-            tables = connect_events(events, catalogue=source.catalogue)
+            tables = connect_events(events, catalogue=source.catalogue) if events else events_beside(source)
         except AnalysisError as error:
             refused = str(error)
     return tuple(_read(plan, source, tables, refused if plan.tables else "", now=now) for plan in plans)

@@ -12,7 +12,7 @@ from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.source import pull as pulling
 from tutordex_analysis.source.archive import ArchiveSource
-from tutordex_analysis.source.connect import age, connect, connect_events, sample, server_of, settled
+from tutordex_analysis.source.connect import age, connect, connect_events, events_beside, sample, server_of, settled
 from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.through import ThroughSource, joined
 
@@ -91,11 +91,16 @@ def test_a_host_in_the_path_of_a_url_is_not_the_host_that_is_asked(nowhere, fake
     assert "sesame" not in str(fake.asked)
 
 
-def test_the_url_of_a_database_is_refused_without_its_password(nowhere):
-    settings = Settings(events_url="postgresql://reader:sesame@db/users")
-    with pytest.raises(SourceError, match="folder of exported tables") as caught:
+def test_the_url_of_another_database_is_refused_without_its_password(nowhere):
+    settings = Settings(events_url="mysql://reader:sesame@db/users")
+    with pytest.raises(SourceError, match=r"a folder or from postgresql://") as caught:
         connect_events(catalogue=catalogue_file.load(), settings=settings)
     assert "sesame" not in str(caught.value)
+
+
+def test_the_sample_has_its_events_beside_it(nowhere):
+    assert events_beside(connect()).uri.endswith("sample/events")
+    assert events_beside(None) is None
 
 
 def test_settled_ends_at_the_newest_sample_or_at_an_earlier_moment(nowhere):

@@ -233,9 +233,9 @@ class ArchiveSource:
 
     def _steps_of(self, spec: Signal) -> list[pd.Timedelta]:
         """The steps at which every part of a signal is held, shortest first; none for a signal made of events."""
-        if not spec.parts:
+        if not spec.needed:
             return []
-        return [step for step in self.steps() if all(self._held(part, step) is not None for part in spec.parts)]
+        return [step for step in self.steps() if all(self._held(part, step) is not None for part in spec.needed)]
 
     def _coverage(self, parts: Sequence[Part], step: pd.Timedelta, time_range: TimeRange) -> int:
         """Milliseconds of the instants that reading needs, of all parts: those in (t - step of the range, t]."""

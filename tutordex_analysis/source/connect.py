@@ -17,9 +17,11 @@ from tutordex_analysis.moment import Instant, Span, duration, floor, instant
 from tutordex_analysis.settings import Settings, load
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.events import EventsSource
+from tutordex_analysis.source.postgres_tables import PostgresTables
 from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.through import ThroughSource, reads_through
 
+EVENTS = "events"  # the folder of event tables beside an archive
 Source: TypeAlias = PrometheusSource | ArchiveSource | ThroughSource
 
 
@@ -53,18 +55,39 @@ def connect(uri: str | Path = "", *, catalogue: Catalogue | None = None, setting
 def connect_events(
     uri: str | Path = "", *, catalogue: Catalogue, settings: Settings | None = None
 ) -> EventsSource | None:
-    """The folder of exported event tables; that of the settings for "", None where they name none.
+    """The event tables of a folder or a database; those of the settings for "", None where they name none.
+
+    Args:
+        uri: A folder, or `postgresql://user:password@host/database`.
+        catalogue: Its signals with `events:` can be read there.
+        settings: Those in force when left out.
 
     Raises:
-        SourceError: The folder is not there, or it is the URL of a database, which may hold a password.
+        SourceError: The folder is not there, or the URL is that of something else; it is never in the sentence.
     """
     known = settings or load()
     address = str(uri) or (known.events_url.get_secret_value() if known.events_url else "")
     if "://" in address:
-        raise SourceError(
-            "events are read from a folder of exported tables, not from a database or server; name a folder"
-        )
+        return EventsSource(PostgresTables(address), catalogue=catalogue)
     return EventsSource(address, catalogue=catalogue) if address else None
+
+
+def events_beside(source: Source | None, *, settings: Settings | None = None) -> EventsSource | None:
+    """The event tables that belong to a source: those of the settings, else those in the folder `events` of an archive.
+
+    The sample has such a folder, so that its experiments are found without a setting.
+
+    Raises:
+        SourceError: As `connect_events`.
+    """
+    catalogue = source.catalogue if source is not None else catalogue_file.load()
+    named = connect_events(catalogue=catalogue, settings=settings)
+    if named is not None or not isinstance(source, ArchiveSource):
+        return named
+    for folder in (Path(source.uri) / EVENTS, source.folder.parent / EVENTS):
+        if folder.is_dir():
+            return EventsSource(folder, catalogue=catalogue)
+    return None
 
 
 def settled(source: Source, window: Span, *, step: Span = "1h", as_of: Instant = "") -> TimeRange:

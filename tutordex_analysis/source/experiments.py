@@ -149,6 +149,7 @@ def _outcomes(
         made["value"] = tables.numbers(rows["value"], where)
         if n := int((made["event"].isin(valued) & ~np.isfinite(made["value"])).sum()):
             raise SourceError(f"{where} is empty or infinite in {n:,} rows of {' and '.join(sorted(valued))}")
+        made["value"] = made["value"].where(made["event"].isin(valued), 1.0)
     if plan.id:
         made["id"] = rows["id"]
     return pd.DataFrame(made)

@@ -15,7 +15,7 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis import promql
 from tutordex_analysis.catalogue import Part, Signal, Term
-from tutordex_analysis.errors import FrameError
+from tutordex_analysis.errors import FrameError, NotHeld
 from tutordex_analysis.frame import Floats, TimeRange
 from tutordex_analysis.moment import Span, duration, duration_text
 
@@ -56,7 +56,10 @@ def read(fetch: Fetch, signal: Signal, time_range: TimeRange, *, base_step: Span
     keys = sorted(rows)
     label_sets = [{"__name__": signal.name, **dict(zip(signal.by, key, strict=True))} for key in keys]
     result = frames.build(np.stack([rows[key] for key in keys]), label_sets, time_range)
-    return result[[*frames.COLUMNS, "__name__", *signal.by]]
+    result = result[[*frames.COLUMNS, "__name__", *signal.by]]
+    if reader.note:
+        result.attrs["note"] = reader.note
+    return result
 
 
 def base_step(step: Span) -> pd.Timedelta:
@@ -70,10 +73,15 @@ class _Reader:
 
     def __init__(self, fetch: Fetch, signal: Signal, window: TimeRange, n: int) -> None:
         self.fetch, self.signal, self.window, self.n = fetch, signal, window, n
+        self.note = ""
 
     def count(self) -> Rows:
         selectors = self.signal.counter
-        rows = self._counted((selectors,) if isinstance(selectors, str) else tuple(selectors or ()))
+        counters = (selectors,) if isinstance(selectors, str) else tuple(selectors or ())
+        rows = self._counted(counters)
+        if self.signal.instead is not None:
+            rows = self._switched(rows, counters, self.signal.instead)
+            rows = self._zeros(rows, any_series=not self.signal.by) if self.signal.up else rows
         return {key: self._fold(values, "sum") for key, values in rows.items()}
 
     def gauge(self) -> Rows:
@@ -142,7 +150,28 @@ class _Reader:
             counters = self.fetch(self.signal.part(selector), earlier)
             for key, values in _grouped(frames.increase(counters), kept, how="sum").items():
                 rows[key] = frames.fold(np.stack([rows[key], values]), axis=0, how="sum") if key in rows else values
-        return self._zeros(rows, any_series=not kept) if self.signal.up else rows
+        return self._zeros(rows, any_series=not kept) if self.signal.up and self.signal.instead is None else rows
+
+    def _switched(self, rows: Rows, counters: Sequence[str], real: str) -> Rows:
+        """The substitute until the real counter has been seen, and that one from then on; `note` says it in words."""
+        try:
+            found = self._counted((real,))
+        except NotHeld:
+            found = {}
+        scaled = {key: values * self.signal.each for key, values in rows.items()}
+        substitute = " + ".join(counters) + (f" times {self.signal.each:g}" if self.signal.each != 1 else "")
+        seen = ~np.isnan(np.stack([*found.values()])).all(axis=0) if found else np.zeros(0, dtype=bool)
+        if not seen.any():
+            self.note = f"{real} is not counted yet; this is {substitute} in its place"
+            return scaled
+        begun = int(seen.argmax())
+        self.note = ""
+        if begun and any(not np.isnan(values[:begun]).all() for values in scaled.values()):
+            at = self.window.grid[begun] - self.window.step
+            self.note = f"{real} is counted from {at:%Y-%m-%d %H:%M} UTC on; before, this is {substitute} in its place"
+        none = np.full(len(self.window), np.nan)
+        later = np.arange(len(self.window)) >= begun
+        return {key: np.where(later, found.get(key, none), scaled.get(key, none)) for key in sorted({*scaled, *found})}
 
     def _zeros(self, rows: Rows, *, any_series: bool) -> Rows:
         """A counter that is absent while its target is up has counted nothing since its first event."""
