@@ -62,7 +62,7 @@ def test_a_harmed_guardrail_and_one_that_is_open():
     assert opened.verdict.guards == {"views": "open"}
     assert "Whether Profile views (at worst" in opened.sentence
     found = experiments.experiments([harmed.verdict.data], tz=TZ)
-    assert found.headline == "Newest first: better. A guardrail is harmed in Newest first."
+    assert found.headline == "“Newest first”: better; a guardrail is harmed in “Newest first”."
     assert found.findings["action"].tolist() == ["Do not roll it out before the harm is understood."]
 
 
@@ -207,7 +207,9 @@ def test_totals_and_what_could_not_be_read():
     assert experiments.tell(data, tz=TZ).verdict.state == "better"
     lacking = ExperimentData(experiment=plan(), end=pd.NaT, lacks="there is no table exposures; export it")
     found = experiments.experiments([data, lacking], tz=TZ)
-    assert found.headline == "Newest first: better. 1 cannot be told yet."
+    assert found.headline == "“Newest first”: better; 1 cannot be told yet."
     assert found.findings["sentence"].str.contains("no verdict: there is no table exposures; export it").any()
+    assert experiments.scorecard(found.told)[0] == "1 of 2 experiments have a verdict."
+    assert experiments.digest(found.told) != experiments.digest(found.told[:1])
     assert parts.need(found.told[0].verdict, tz=TZ) is None
     assert experiments.headline([]).startswith("No experiment is declared")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from tutordex_analysis.experiment import SIDES, ExperimentData
-from tutordex_analysis.measure import day_text, number_text
+from tutordex_analysis.measure import number_text
 from tutordex_analysis.model import tail
-from tutordex_analysis.model.comparison import Comparison
 from tutordex_analysis.question import experiment_parts as parts
 from tutordex_analysis.question import experiment_rows as rows
+from tutordex_analysis.question import experiment_words as words
 from tutordex_analysis.question.experiment_verdict import State, Verdict, ended, sizes, verdict
 from tutordex_analysis.question.finding import Finding, table
 
@@ -39,7 +39,6 @@ _PRIORITY: dict[State, float] = {
     "no_verdict": 20.0, "not_randomised": 20.0, "not_enough": 10.0,
 }  # fmt: skip
 _HARMED = 80.0
-_FAR_DAYS = 365.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +115,7 @@ def tell(data: ExperimentData, *, tz: str) -> Told:
     needed = parts.need(found, tz=tz)
     return Told(
         verdict=found,
-        sentence=sentence(found, needed, tz=tz),
+        sentence=words.sentence(found, needed, tz=tz),
         running=not ended(data),
         over_time=parts.over_time(found, tz=tz),
         segments=parts.segments(found),
@@ -127,105 +126,38 @@ def tell(data: ExperimentData, *, tz: str) -> Told:
     )
 
 
-def sentence(one: Verdict, needed: parts.Need | None, *, tz: str) -> str:
-    """The verdict in plain words: the goals, the guardrails, what is still needed, the split where it failed."""
-    plan = one.experiment
-    if one.state == "blocked":
-        goal = one.goal
-        return f"{plan.title}: blocked: {goal.reason if goal is not None else 'the split is not as planned'}."
-    if one.data.lacks:
-        return f"{plan.title}: no verdict: {one.data.lacks}."
-    said = [_titled(goal, one) for goal in one.of_role("goal").values()]
-    goals = {name for name, metric in plan.metrics.items() if metric.role == "goal"}
-    said += [f"{plan.metrics[name].title}: {why}." for name, why in one.unjudged.items() if name in goals]
-    said += _guards(one)
-    if needed is not None and one.state == "no_difference_shown":
-        said.append(_needed(needed, one, tz=tz))
-    return f"{plan.title}: {' '.join(said)}"
-
-
 def headline(told: Sequence[Told]) -> str:
     """The answer over all experiments, in one sentence."""
     if not told:
         return "No experiment is declared; write one under experiments: in the catalogue."
-    harmed = [one for one in told if "harmed" in one.verdict.guards.values()]
-    by_state = {state: [one.title for one in told if one.verdict.state == state] for state in SHORT}
-    parts_of = [
-        f"{'; '.join(titles)}: {SHORT[state]}" for state, titles in by_state.items() if titles and state != "not_enough"
+    by_state = {state: [f"“{one.title}”" for one in told if one.verdict.state == state] for state in SHORT}
+    said = [
+        f"{words.several(titles)}: {SHORT[state]}"
+        for state, titles in by_state.items()
+        if titles and state != "not_enough"
     ]
-    waiting = by_state["not_enough"]
-    if waiting:
-        parts_of.append(f"{len(waiting)} cannot be told yet")
-    said = ". ".join(parts_of)
-    if harmed:
-        said += f". A guardrail is harmed in {', '.join(one.title for one in harmed)}"
-    return f"{said}."
+    if waiting := by_state["not_enough"]:
+        said.append(f"{len(waiting)} cannot be told yet")
+    if harmed := [f"“{one.title}”" for one in told if "harmed" in one.verdict.guards.values()]:
+        said.append(f"a guardrail is harmed in {words.several(harmed)}")
+    return f"{'; '.join(said)}."
 
 
-def _titled(one: Comparison, found: Verdict) -> str:
-    """A comparison's sentence under the metric's title, without its own name."""
-    title = found.experiment.metrics[one.metric].title
-    return f"{title} {one.sentence.removeprefix(f'{one.metric}: ')}"
+def scorecard(told: Sequence[Told]) -> tuple[str, ...]:
+    """How good the verdicts are, in sentences."""
+    judged = [one for one in told if one.verdict.state in ("better", "worse", "mixed", "no_difference_shown")]
+    alphas = sorted({100 * one.verdict.experiment.alpha for one in judged})
+    said = [f"{len(judged)} of {len(told)} experiments have a verdict."]
+    if alphas:
+        shares = words.several([number_text(one) for one in alphas])
+        said.append(f"Where nothing is changed, a goal is said to be in at most {shares} of 100 experiments.")
+    return tuple(said)
 
 
-def _guards(one: Verdict) -> Iterator[str]:
-    by_word: dict[str, list[str]] = {}
-    for name, word in one.guards.items():
-        by_word.setdefault(word, []).append(_loss(one, name))
-    for word in ("harmed", "open", "held"):
-        if word in by_word:
-            names = ", ".join(by_word[word])
-            many = len(by_word[word]) > 1
-            yield {
-                "harmed": f"Harmed: {names}.",
-                "open": f"Whether {names} {'are' if many else 'is'} unharmed cannot be told yet.",
-                "held": f"Unharmed: {names}.",
-            }[word]
-    unjudged = [
-        one.experiment.metrics[name].title
-        for name in one.unjudged
-        if one.experiment.metrics[name].role == "guardrail" and not one.data.lacks
-    ]
-    if unjudged:
-        yield f"Not judged: {', '.join(unjudged)}."
-
-
-def _loss(one: Verdict, name: str) -> str:
-    """A guardrail with the worst loss that its interval allows, beside its margin."""
-    metric, found = one.experiment.metrics[name], one.comparisons[name]
-    sign = -1 if metric.higher_is_better else 1
-    losses = [sign * each for each in (found.lift.estimate, found.lift.ci_lo, found.lift.ci_hi)]
-    margin = number_text(100 * (metric.margin or math.nan))
-    if not math.isfinite(max(losses)):
-        return f"{metric.title} (a loss of {margin} % would be too much)"
-    worst = f"at worst {_percent(max(losses))} worse"
-    if one.guards[name] == "harmed":
-        worst = f"{_percent(losses[0])} worse, {_percent(min(losses[1:]))} to {_percent(max(losses[1:]))}"
-    return f"{metric.title} ({worst}; {margin} % would be too much)"
-
-
-def _percent(share: float) -> str:
-    return f"{number_text(float(f'{100 * max(share, 0):.2g}'))} %"
-
-
-def _needed(need: parts.Need, one: Verdict, *, tz: str) -> str:
-    effect = number_text(100 * need.worth)
-    unit = one.experiment.unit
-    if need.units <= need.have:
-        return f"An effect of {effect} % would mostly have been seen by now."
-    said = f"An effect of {effect} % needs about {_round(need.units):,} {unit}s an arm; there are {need.have:,}"
-    if need.days > _FAR_DAYS:
-        return f"{said}, more than a year away at the pace of the last week."
-    if math.isfinite(need.days):
-        when = day_text(one.data.end + pd.Timedelta(days=need.days), ZoneInfo(tz))
-        return f"{said}, enough about {when} at the pace of the last week."
-    return f"{said}."
-
-
-def _round(units: int) -> int:
-    """Two leading digits."""
-    step = int(10 ** max(len(str(units)) - 2, 0))
-    return math.ceil(units / step) * step
+def digest(told: Sequence[Told]) -> str:
+    """Twelve hex digits of every number that the page shows."""
+    text = "".join(f"{one.name}{one.sentence}{one.metrics.to_csv()}{one.over_time.to_csv()}" for one in told)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _row(one: Told) -> dict[str, object]:
