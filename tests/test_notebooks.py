@@ -19,6 +19,7 @@ SMALL = {
     "explore": {"window": "21d"},
     "anomalies": {"window": "42d", "weeks": 2},
     "alert_rules": {"window": "84d"},
+    "experiments": {"window": "84d"},
 }
 
 
@@ -252,6 +253,30 @@ def test_alert_rules_draws_weeks_lengths_and_hours(alert_rules):
     assert alts[1].startswith("How long alerts fire: DMRateLimited ")
     assert alts[2].startswith("Heat map of Alerts firing at once by weekday and hour, Asia/Singapore time: highest on ")
     assert len(alts) == 3
+
+
+@pytest.mark.slow
+def test_experiments_say_what_was_planted_and_show_what_stands_behind_it():
+    done = executed("experiments", source_uri=str(sample()), **SMALL["experiments"])
+    assert_clean(done)
+    answer = answer_of(done, name="experiments")
+    assert answer.sentence == (
+        "“A shorter prompt for extraction” and “A larger apply button”: better; “Nearest assignments first in the "
+        "digest” and “Suggestions in the search box”: no difference shown; “The new listing behind a redirect”: "
+        "blocked by the split."
+    )
+    assert (answer.findings["kind"] == "did_it_work").sum() >= 5
+    assert answer.scorecard[0] == "4 of 5 experiments have a verdict."
+    every = tables(done)
+    overview = next(rows for rows in every if rows[0][0] == "Experiment")
+    goals = {row[0]: row[2] for row in overview[1:]}
+    assert goals["The new listing behind a redirect"] == "–"  # no number where the split is broken
+    assert re.match(r"\+53\W% \(\+21\W% to\W\+95\W%\)", goals["A larger apply button"])
+    assert sum(rows[0][0] == "Metric" for rows in every) >= 5
+    page = BeautifulSoup(body(done), "html.parser")
+    alts = [picture["alt"] for picture in page.find_all("img")]
+    assert sum(alt.startswith("Forest plot") for alt in alts) == 4
+    assert any("which is above zero" in alt for alt in alts)
 
 
 @pytest.mark.slow

@@ -40,11 +40,8 @@ experiments:
 @pytest.fixture
 def source(tmp_path):
     (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "own.yaml").write_text("shipped: true\n" + CATALOGUE)
-    catalogue = catalogue_file.load(tmp_path / "own")
-    names = ("order", "broken", "known")
-    object.__setattr__(catalogue, "experiments", {name: catalogue.experiments[name] for name in names})
-    return connect(sample(), catalogue=catalogue)
+    (tmp_path / "own" / "own.yaml").write_text(CATALOGUE)
+    return connect(sample(), catalogue=catalogue_file.load(tmp_path / "own"))
 
 
 @pytest.fixture

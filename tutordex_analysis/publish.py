@@ -20,6 +20,7 @@ from tutordex_analysis.mask import Masks
 from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Instant, Span, duration, instant
 from tutordex_analysis.question import anomalies, capacity, issue
+from tutordex_analysis.question.experiment_verdict import verdict
 from tutordex_analysis.question.left_out import left_out
 from tutordex_analysis.question.resource import Resource, newest, resource
 from tutordex_analysis.question.scorecard import scorecard
@@ -29,6 +30,7 @@ from tutordex_analysis.question.watching import Watching, watching
 from tutordex_analysis.sink import exposition
 from tutordex_analysis.sink.exposition import Family
 from tutordex_analysis.sink.exposition_anomalies import from_scores
+from tutordex_analysis.sink.exposition_experiments import from_experiments
 from tutordex_analysis.sink.exposition_ledger import from_scorecard
 from tutordex_analysis.sink.exposition_reports import from_shelf
 from tutordex_analysis.sink.exposition_thresholds import from_thresholds
@@ -36,6 +38,7 @@ from tutordex_analysis.sink.shelf import shelf
 from tutordex_analysis.source.connect import Source, settled
 from tutordex_analysis.source.ledger import read
 from tutordex_analysis.source.masks import read_masks
+from tutordex_analysis.trials import read_experiments
 
 VIA = "publish"
 NEWEST = "newest"  # as-of: the moment at which the source's newest sample was settled
@@ -163,6 +166,10 @@ def publication(
         )
         said_limits, more = limits.at(lessons, catalogue, moment)
         complaints += more
+    families += from_experiments(
+        (one.experiment.name, verdict(one, tz=catalogue.calendar.timezone))
+        for one in read_experiments(source, now=time_range.end)
+    )
     if said_limits is not None:
         families += from_thresholds(said_limits.frame, pins=said_limits.pins.state)
     text = exposition.render(families, data_end=data_end, validity=validity, now=now, as_of=moment if as_of else None)

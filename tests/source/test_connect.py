@@ -57,6 +57,14 @@ def test_settings_name_the_server_and_connecting_asks_it_nothing(nowhere, fake):
     assert fake.asked == []
 
 
+def test_an_archive_brings_its_own_catalogue_unless_another_is_given(nowhere, mine):
+    brought = connect().catalogue
+    assert "apply_button" in brought.experiments
+    assert brought.signals.keys() == catalogue_file.load().signals.keys()
+    assert not catalogue_file.load().experiments
+    assert connect(sample(), catalogue=mine).catalogue is mine
+
+
 @pytest.mark.parametrize(
     ("uri", "match"),
     [

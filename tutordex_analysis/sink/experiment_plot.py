@@ -45,7 +45,7 @@ def forest(rows: pd.DataFrame, *, title: str = "") -> Picture:
         if math.isfinite(margin):
             at = -margin if row["higher_is_better"] else margin
             ax.plot([at, at], [place - 0.32, place + 0.32], color=look.VERMILION, lw=2.0, linestyle=":", zorder=2)
-        said.append(f"{plain(str(row['title']))}: {change(row)}.")
+        said.append(f"{plain(str(row['title']))}: {change(row)}.".replace("\N{NO-BREAK SPACE}", " "))
     ax.axvline(0.0, color=look.INK, lw=1.0, zorder=1)
     ax.set_xlim(-bound * 1.05, bound * 1.05)
     ax.set_ylim(max(len(shown), 1) - 0.4, -0.6)
@@ -84,8 +84,8 @@ def over_time(rows: pd.DataFrame, *, title: str, fraction: bool, tz: str) -> Pic
     ax.tick_params(axis="y", length=0)
     look.time_axis(ax, rows["ds"].min(), rows["ds"].max(), zone)
     unit = "percent points" if fraction else "difference"
-    name = shorten(plain(title), most=30)
-    look.note(ax, f"{name} · {unit} · band: holds at every look · {zone.key} time")
+    name = shorten(plain(title), most=24)
+    look.note(ax, f"{name} · {unit} · band holds at every look · {zone.key} time")
     last = rows.iloc[-1]
     side = "above" if last["lower"] > 0 else "below" if last["upper"] < 0 else "on both sides of"
     alt = (

@@ -23,6 +23,7 @@ _STATUS = {
     "not_randomised": "not randomised",
     "not_enough": "not enough data",
 }
+_NBSP = "\N{NO-BREAK SPACE}"
 _GUARDS = {"held": "unharmed", "harmed": "harmed", "open": "cannot be told yet"}
 
 
@@ -35,10 +36,10 @@ def overview(rows: pd.DataFrame) -> Table:
     columns: dict[str, Column] = {
         "Experiment": lambda r: str(r["title"]),
         "Units": _counted,
-        "Goal": lambda r: change(r) if str(r["goal_status"]) else "–",
+        "Goal": lambda r: change(r) if str(r["goal_status"]) not in ("", "blocked") else "–",
         "Verdict": lambda r: str(r["state"]),
         "Guardrails": lambda r: str(r["guards"]) or "–",
-        "Runs": lambda r: "yes" if r["running"] else "ended",
+        "State": lambda r: "running" if r["running"] else "ended",
     }
     return _table(rows, columns, "Experiments, and what their goals say", "No experiment is declared.")
 
@@ -56,7 +57,7 @@ def metrics(rows: pd.DataFrame) -> Table:
         "Control": lambda r: _value(r, "control"),
         "Treatment": lambda r: _value(r, "treatment"),
         "Change": change,
-        "Chance of so much without an effect": lambda r: tail.p_text(_number(r, "p_value")).removeprefix("p = "),
+        "Chance": lambda r: _chance(_number(r, "p_value")),
         "Verdict": lambda r: _GUARDS.get(str(r["guard"])) or _STATUS.get(str(r["status"])) or "not judged",
     }
     notes = tuple(f"{row['title']}: {row['reason']}." for row in records(rows) if row["reason"])
@@ -116,19 +117,19 @@ def quality(rows: pd.DataFrame) -> Table:
 
 
 def change(row: Mapping[str, object]) -> str:
-    """The relative change with its interval, or the bare one of a refusal."""
+    """The relative change with its interval, or the bare one of a refusal; breaks only between the numbers."""
     lift, low, high = (_number(row, name) for name in ("lift", "lift_lower", "lift_upper"))
     if math.isnan(lift):
         return "–"
     said = _percent(lift, signed=True)
     if math.isnan(low) or math.isnan(high):
         return said
-    return f"{said} ({_end(low)} to {_end(high)})"
+    return f"{said} ({_end(low)} to{_NBSP}{_end(high)})"
 
 
 def _end(value: float) -> str:
     if math.isinf(value):
-        return "any" if value > 0 else "−100 %"
+        return "any" if value > 0 else f"−100{_NBSP}%"
     return _percent(value, signed=True)
 
 
@@ -137,7 +138,11 @@ def _percent(value: float, *, signed: bool = False) -> str:
         return "–"
     text = number_text(float(f"{100 * value:.2g}"))
     sign = "+" if signed and value > 0 and text != "0" else ""
-    return f"{sign}{text} %".replace("-", "−")
+    return f"{sign}{text}{_NBSP}%".replace("-", "−")
+
+
+def _chance(p: float) -> str:
+    return "–" if math.isnan(p) else tail.p_text(p).removeprefix("p ").removeprefix("= ")
 
 
 def _bare(value: float, *, whole: bool = False) -> str:

@@ -22,6 +22,7 @@ from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.through import ThroughSource, reads_through
 
 EVENTS = "events"  # the folder of event tables beside an archive
+OWN_CATALOGUE = "catalogue"  # the folder of what an archive adds to the shipped catalogue, such as its experiments
 Source: TypeAlias = PrometheusSource | ArchiveSource | ThroughSource
 
 
@@ -30,7 +31,8 @@ def connect(uri: str | Path = "", *, catalogue: Catalogue | None = None, setting
 
     Args:
         uri: URL of a Prometheus API, or the folder of an archive. Empty: the server of the settings, else the sample.
-        catalogue: Signals; the settings' when left out; where those name none, what the server is recognised by.
+        catalogue: Signals; the settings' when left out; where those name none, what the server is recognised by, or
+            what an archive brings along in its folder `catalogue`.
         settings: Those in force when left out.
 
     Raises:
@@ -150,6 +152,8 @@ def sample() -> Path:
 def _archive(folder: str, settings: Settings, catalogue: Catalogue | None) -> ArchiveSource:
     if not Path(folder).is_dir():
         raise SourceError(f"{folder!r} is neither a URL (http://host:9090) nor a folder that is there")
+    if catalogue is None and (own := Path(folder) / OWN_CATALOGUE).is_dir():
+        catalogue = catalogue_file.load(own)
     named = settings.source_name if (Path(folder) / settings.source_name / "manifest.json").is_file() else None
     return ArchiveSource(folder, catalogue=catalogue, source_name=named)
 
