@@ -6,7 +6,7 @@ import pytest
 
 from tutordex_analysis.errors import PublishRefused, SourceError
 from tutordex_analysis.model.rails import Kept
-from tutordex_analysis.question import threshold_words
+from tutordex_analysis.question import threshold_words, thresholds
 from tutordex_analysis.sink import exposition, rule_rails, threshold_state
 from tutordex_analysis.sink.exposition_thresholds import from_thresholds
 
@@ -86,9 +86,9 @@ def test_a_damaged_file_is_told(tmp_path, damage):
 
 
 def test_pages_and_rules_call_the_same_age_stale():
-    assert threshold_words.FRESH.total_seconds() == rule_rails.MOST_AGE_SECONDS
+    assert threshold_words.FRESH == thresholds.REACH == pd.Timedelta(seconds=rule_rails.MOST_AGE_SECONDS)
     at = pd.Timestamp("2026-11-15T16:00Z")
-    said = [threshold_words.published(at - pd.Timedelta(age), at) for age in ("30min", "3h", "-1h")]
-    assert said[0] == "Limits were last published 0.5 hours ago; after 3 hours rules no longer trust them."
-    assert said[1] == "The last publication is 3 hours old, which is stale: the rules use human limits since."
+    said = [threshold_words.published(at - pd.Timedelta(age), at) for age in ("30min", "90min", "-1h")]
+    assert said[0] == "Limits were last published 0.5 hours ago; after 1.5 hours rules no longer trust them."
+    assert said[1] == "The last publication is 1.5 hours old, which is stale: the rules use human limits since."
     assert said[2] == threshold_words.published(None, at)

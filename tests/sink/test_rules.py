@@ -165,7 +165,7 @@ def test_a_price_for_a_thousand_is_divided_and_bounds_are_floats():
 def test_an_edit_by_hand_is_seen():
     text = rules.files(KNOWN, LINKS)[rules.ALERTS]
     assert rules.untouched(text)
-    assert not rules.untouched(text.replace("10800", "10801"))
+    assert not rules.untouched(text.replace("5400", "5401"))
     assert not rules.untouched("groups: []\n")
 
 
@@ -463,7 +463,7 @@ def test_the_tests_see_a_rule_without_rails(tmp_path):
     for broken in (
         re.sub(r"clamp\((max by .*?), 60, 1000\)", r"\1", text, flags=re.DOTALL),
         text.replace("or vector(300)", ""),
-        re.sub(r"\n +and on \(job, instance\) \(time.*10800 > -300\)", "", text),
+        re.sub(r"\n +and on \(job, instance\) \(time.*5400 > -300\)", "", text),
         re.sub(r"(tutordex_threshold\{[^}]*\}) == tutordex_threshold\{[^}]*\}", r"\1", text),
     ):
         assert broken != text

@@ -17,7 +17,7 @@ from tutordex_analysis.question.finding import Finding
 from tutordex_analysis.rule import Rule
 
 QUESTION = "thresholds"
-FRESH = pd.Timedelta(hours=3)  # how long a rule trusts what was published (`sink.rule_rails.MOST_AGE_SECONDS`)
+FRESH = pd.Timedelta(minutes=90)  # how long a rule trusts what was published (`sink.rule_rails.MOST_AGE_SECONDS`)
 
 
 def why(
