@@ -87,6 +87,8 @@ def test_a_broken_split_blocks_every_metric_and_says_so_first():
     assert one.sentence.startswith("Newest first: blocked: the split is not as planned (p < 0.0001)")
     assert one.over_time.empty
     assert one.segments == ()
+    found = experiments.experiments([one.verdict.data], tz=TZ).findings
+    assert found["effect"].isna().all()  # no number that invites to be believed
 
 
 def test_days_count_from_the_zone_of_the_stack_and_the_interval_covers_the_end():

@@ -182,7 +182,8 @@ def _row(one: Told) -> dict[str, object]:
 
 def _findings(told: Sequence[Told]) -> Iterator[Finding]:
     for one in told:
-        found, goal = one.verdict, one.verdict.goal
+        found = one.verdict
+        goal = None if found.state == "blocked" else found.goal
         harmed = "harmed" in found.guards.values()
         yield Finding(
             question=QUESTION,
