@@ -262,11 +262,12 @@ def test_experiments_say_what_was_planted_and_show_what_stands_behind_it():
     answer = answer_of(done, name="experiments")
     assert answer.sentence == (
         "“A shorter prompt for extraction” and “A larger apply button”: better; “Nearest assignments first in the "
-        "digest” and “Suggestions in the search box”: no difference shown; “The new listing behind a redirect”: "
-        "blocked by the split."
+        "digest” and “Suggestions in the search box”: no difference shown; “A smaller model for every other request”: "
+        "worse; “The new listing behind a redirect”: blocked by the split; “Suggestions in the search box, from "
+        "counters alone”: no verdict from such data."
     )
     assert (answer.findings["kind"] == "did_it_work").sum() >= 5
-    assert answer.scorecard[0] == "4 of 5 experiments have a verdict."
+    assert answer.scorecard[0] == "5 of 7 experiments have a verdict."
     every = tables(done)
     overview = next(rows for rows in every if rows[0][0] == "Experiment")
     goals = {row[0]: row[2] for row in overview[1:]}
@@ -275,7 +276,7 @@ def test_experiments_say_what_was_planted_and_show_what_stands_behind_it():
     assert sum(rows[0][0] == "Metric" for rows in every) >= 5
     page = BeautifulSoup(body(done), "html.parser")
     alts = [picture["alt"] for picture in page.find_all("img")]
-    assert sum(alt.startswith("Forest plot") for alt in alts) == 4
+    assert sum(alt.startswith("Forest plot") for alt in alts) == 5
     assert any("which is above zero" in alt for alt in alts)
 
 

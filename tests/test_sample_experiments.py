@@ -1,10 +1,13 @@
 """The sample's experiments: what was planted is found, and nothing else."""
 
+import re
+
 import pandas as pd
 import pytest
 
 from tutordex_analysis import compare, connect
 from tutordex_analysis.experiment import SIDES, covariate_of
+from tutordex_analysis.question import experiment_verdict
 from tutordex_analysis.question.experiment_units import gather
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.source.connect import events_beside
@@ -12,6 +15,7 @@ from tutordex_analysis.source.experiments import read_tables
 from tutordex_analysis.source.simulator import experiments as simulated
 
 END = pd.Timestamp("2026-11-15T16:00Z")
+TZ = "Asia/Singapore"
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,25 @@ def test_the_shorter_prompt_is_better_on_the_same_messages(data):
     assert compare(*arms, outcome="parsed", paired=True).status == "better"
     assert compare(*arms, outcome="seconds", paired=True, higher_is_better=False).status == "better"
     assert set(found.units["channel_link"]) == set(simulated._CHANNELS)
+
+
+def test_requests_that_each_get_a_route_are_judged_from_counters_and_users_are_not(data):
+    routed = experiment_verdict.verdict(data["model_route"], tz=TZ).goal
+    assert routed.status == "worse"  # 4 % of the large model's requests fail, 6 % of the small one's
+    assert routed.effect.ci_lo < 0.02 < routed.effect.ci_hi
+    assert routed.blocks == simulated.DAYS
+    users = experiment_verdict.verdict(data["search_box_counters"], tz=TZ)
+    assert users.state == "no_verdict"
+    assert "one row a user" in users.goal.reason
+
+
+def test_the_counters_are_what_the_script_makes(data):
+    made = re.findall(r'^(\w+)_total\{variant="(\w+)"\} (\d+) ', simulated.counters(END, seed=7), re.MULTILINE)
+    last = {(name, arm): int(n) for name, arm, n in made}
+    pair = data["model_route"].series["failed"]
+    for arm, frame in zip(simulated.ROUTES, pair, strict=True):
+        assert frame["y"].sum() == last["llm_route_failures", arm]
+        assert frame["trials"].sum() == last["llm_route_requests", arm]
 
 
 def test_the_tables_are_what_the_script_makes():

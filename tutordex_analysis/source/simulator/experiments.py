@@ -42,6 +42,10 @@ DAYS = 28  # that each experiment has run at the end
 MESSAGES = 1500
 PARSED = (0.88, 0.92)  # chance that an extraction is ok: of the pipeline in use, of the one on trial
 PIPELINES = ("2026-09-v7", "ab_short_prompt")
+ROUTES = ("large", "small")  # of requests that each get an arm of their own
+REQUESTS = 12.0  # an hour and arm, on average; bursts on top
+FAILED = (0.04, 0.06)  # chance that one fails, by route
+_BURST = 0.5  # sigma of the lognormal that an hour's traffic is multiplied with; both arms share it
 
 
 def tables(end: Instant, *, seed: int) -> dict[str, pd.DataFrame]:
@@ -71,7 +75,49 @@ def truth() -> dict[str, object]:
         name: {"arms": [*one.arms], "users": one.users, "treatment_share": one.share, "applied": [*one.applied]}
         for name, one in USERS.items()
     }
-    return {"users": users, "extraction_prompt": {"arms": [*PIPELINES], "messages": MESSAGES, "ok": [*PARSED]}}
+    return {
+        "users": users,
+        "extraction_prompt": {"arms": [*PIPELINES], "messages": MESSAGES, "ok": [*PARSED]},
+        "model_route": {"arms": [*ROUTES], "requests_an_hour": REQUESTS, "failed": [*FAILED]},
+        "search_box_counters": {"arms": [*USERS["search_box"].arms], "same_as": "users.search_box"},
+    }
+
+
+def counters(end: Instant, *, seed: int) -> str:
+    """Counters by variant, hourly, as OpenMetrics: requests by route, and what the users of `search_box` looked at.
+
+    Args:
+        end: The last sample.
+        seed: The same one gives the same text, and `tables` the users.
+    """
+    until, random = instant(end), np.random.default_rng([seed, 1])
+    hours = pd.date_range(until - pd.Timedelta(days=DAYS), until, freq="h")
+    traffic = random.lognormal(-(_BURST**2) / 2, _BURST, len(hours) - 1) * REQUESTS
+    series: dict[str, dict[str, np.ndarray]] = {name: {} for name in ("llm_route_requests", "llm_route_failures")}
+    for route, share in zip(ROUTES, FAILED, strict=True):
+        asked = random.poisson(traffic)
+        series["llm_route_requests"][route] = asked
+        series["llm_route_failures"][route] = random.binomial(asked, share)
+    made = tables(end, seed=seed)
+    arms = made["exposures"].query("experiment == 'search_box'").set_index("user_id")[["variant", "event_time"]]
+    seen = made["events"].query("event_type == 'assignment_view'").join(arms, on="user_id", rsuffix="_shown")
+    seen = seen[seen["event_time"] >= seen["event_time_shown"]]
+    series["web_assignment_views"] = {
+        arm: np.histogram(seen.loc[seen["variant"] == arm, "event_time"].astype("int64") // 1000, _seconds(hours))[0]
+        for arm in USERS["search_box"].arms
+    }
+    lines: list[str] = []
+    for name, by_arm in sorted(series.items()):
+        lines.append(f"# TYPE {name} counter")
+        for arm, counts in by_arm.items():
+            sums = np.concatenate([[0], np.cumsum(counts)])
+            moments = _seconds(hours)
+            lines += [f'{name}_total{{variant="{arm}"}} {n} {at}' for n, at in zip(sums, moments, strict=True)]
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def _seconds(moments: pd.DatetimeIndex) -> np.ndarray:
+    return np.asarray((moments - pd.Timestamp(0, tz="UTC")) // pd.Timedelta("1s"), dtype=np.int64)
 
 
 def _users(
