@@ -99,9 +99,9 @@ def counters(end: Instant, *, seed: int) -> str:
         series["llm_route_requests"][route] = asked
         series["llm_route_failures"][route] = random.binomial(asked, share)
     made = tables(end, seed=seed)
-    arms = made["exposures"].query("experiment == 'search_box'").set_index("user_id")[["variant", "event_time"]]
-    seen = made["events"].query("event_type == 'assignment_view'").join(arms, on="user_id", rsuffix="_shown")
-    seen = seen[seen["event_time"] >= seen["event_time_shown"]]
+    arms = made["exposures"].query("experiment == 'search_box'").rename(columns={"event_time": "shown"})
+    seen = made["events"].query("event_type == 'assignment_view'").merge(arms[["user_id", "variant", "shown"]])
+    seen = seen[seen["event_time"] >= seen["shown"]]
     series["web_assignment_views"] = {
         arm: np.histogram(seen.loc[seen["variant"] == arm, "event_time"].astype("int64") // 1000, _seconds(hours))[0]
         for arm in USERS["search_box"].arms
