@@ -38,8 +38,11 @@ class Case:
         signal: Its name.
         title: What it is.
         unit: The signal's unit.
-        frame: ds (end of each day, UTC), y, expected, lower, upper; the last three NaN before the release.
+        frame: ds (end of each civil day, UTC), y, expected, lower, upper; the last three NaN until the day after.
         sentence: The answer.
+        changed: Whether it says that the signal changed.
+        p_adjusted: The chance of so much without a change, corrected for the signals of the release; NaN where it
+            cannot be told.
     """
 
     change: str
@@ -49,15 +52,18 @@ class Case:
     unit: str
     frame: pd.DataFrame
     sentence: str
+    changed: bool = False
+    p_adjusted: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Told:
-    """One signal after one release; `main` is the window that decides, None where there is none."""
+    """One signal after one release; `row` is its place in `days`, `main` the window that decides, None where there is none."""
 
     signal: Signal
     release: Change
     days: Days | None = None
+    row: int = 0
     found: Effects | None = None
     main: Effect | None = None
     refused: Verdict | None = None
@@ -145,28 +151,39 @@ def window_of(one: Told, each: Effect) -> dict[str, object]:
     return {"change": one.release.name, "signal": one.signal.name} | {name: getattr(each, name) for name in names}
 
 
-def cases_of(one: Told, sentence: str, alpha: float) -> list[Case]:
+def cases_of(one: Told, row: dict[str, object], alpha: float) -> list[Case]:
     """What the figure shows: days before and after, and the band of single days."""
     if one.days is None or one.found is None or one.main is None:
         return []
-    before, n = one.days.before, len(one.days.ends)
-    shown = max(before - 28, 0)
+    found, shown = one.found, slice(max(one.found.before - 28, 0), one.found.first + one.found.after)
     daily = next((each for each in one.effects if each.window == 1 and each.yardstick), None)
     reach = daily.yardstick.half_width(alpha) if daily is not None and daily.yardstick else 1.96
-    middle = np.concatenate([np.full(before, np.nan), one.found.expected[0]])
-    spread = np.concatenate([np.full(before, np.nan), one.found.spread[0]])
+    middle = np.full(len(one.days), np.nan)
+    middle[found.first : shown.stop] = found.expected
+    spread = np.full(len(one.days), np.nan)
+    spread[found.first : shown.stop] = found.spread
     lower = middle - reach * spread
     table = pd.DataFrame(
         {
             "ds": one.days.ends,
-            "y": one.days.y[0],
+            "y": one.days.y[one.row],
             "expected": middle,
             "lower": np.maximum(lower, 0.0) if one.main.counted else lower,
             "upper": middle + reach * spread,
         }
     )
-    facts = {"change": one.release.name, "signal": one.signal.name, "title": one.signal.title, "unit": one.signal.unit}
-    return [Case(**facts, at=one.release.end, frame=table.iloc[shown:n].reset_index(drop=True), sentence=sentence)]
+    made = Case(
+        change=one.release.name,
+        at=one.release.end,
+        signal=one.signal.name,
+        title=one.signal.title,
+        unit=one.signal.unit,
+        frame=table.iloc[shown].reset_index(drop=True),
+        sentence=str(row["sentence"]),
+        changed=row["verdict"] == "changed",
+        p_adjusted=float(row["p_adjusted"]),  # type: ignore[arg-type]  # a cell
+    )
+    return [made]
 
 
 def day_word(n: int) -> str:

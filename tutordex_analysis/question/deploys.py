@@ -17,9 +17,9 @@ from tutordex_analysis.change import Change, Changes
 from tutordex_analysis.errors import FrameError, NotEnoughData
 from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.model import deploy, multiplicity
-from tutordex_analysis.model.days import DAY, Days, around
-from tutordex_analysis.model.deploy import Stretch
-from tutordex_analysis.model.placebo import LEAST
+from tutordex_analysis.model.days import DAY, Days, by_day, together
+from tutordex_analysis.model.deploy import Effects, Frozen, Stretch
+from tutordex_analysis.model.placebo import LEAST, MOST_ALARMS
 from tutordex_analysis.question import finding
 from tutordex_analysis.question.deploy_table import (
     COLUMNS,
@@ -93,16 +93,18 @@ def deploys(
         raise FrameError(f"days is 1 to {max(deploy.WINDOWS)} and alpha between 0 and 1, got {days} and {alpha}")
     named = [catalogue.signal(name).name for name in signals]
     releases = _together([one for one in changes.changes if one.kind == "deploy"])
+    asked = [
+        _Asked(catalogue.signal(name), histories[name], release, releases, masks)
+        for release in reversed(releases)
+        for name in named or _concerned(release, catalogue)
+        if name in histories and _one_series(histories[name])
+    ]
+    frozen = _frozen(asked, catalogue)
     rows: list[dict[str, object]] = []
     windows: list[dict[str, object]] = []
     cases: list[Case] = []
     for release in reversed(releases):
-        chosen = named or _concerned(release, catalogue)
-        known = {name: histories[name] for name in chosen if name in histories and _one_series(histories[name])}
-        told = [
-            _told(catalogue.signal(name), history, release, releases, catalogue, masks, days, alpha, seed)
-            for name, history in known.items()
-        ]
+        told = [_told(one, frozen.get(one.key), days, alpha) for one in asked if one.release is release]
         p = np.array([one.main.p_value if one.main and not one.refused else np.nan for one in told])
         adjusted = multiplicity.adjusted(p, correction=correction) if len(p) else p
         levels = multiplicity.interval_alphas(p, alpha=alpha, correction=correction) if len(p) else p
@@ -110,7 +112,7 @@ def deploys(
             row = row_of(one, float(corrected), float(level), alpha)
             rows.append(row)
             windows += [window_of(one, each) for each in one.effects]
-            cases += cases_of(one, str(row["sentence"]), alpha)
+            cases += cases_of(one, row, alpha)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     notes = (*changes.notes, *(["No release is known in this stretch of time."] if not releases else []))
     columns = ["change", "signal", "window", "days", "seen", "expected", "relative", "p_value"]
@@ -123,75 +125,129 @@ def deploys(
     )
 
 
-def _told(
-    signal: Signal,
-    history: pd.DataFrame,
-    release: Change,
-    releases: Sequence[Change],
-    catalogue: Catalogue,
-    masks: Masks,
-    days: int,
-    alpha: float,
-    seed: int,
-) -> Told:
+class _Asked:
+    """One signal after one release, as it is asked."""
+
+    def __init__(
+        self, signal: Signal, history: pd.DataFrame, release: Change, releases: Sequence[Change], masks: Masks
+    ) -> None:
+        self.signal, self.history, self.release, self.masks = signal, history, release, masks
+        self.others = _others(signal, release, releases, masks)
+        self.training = _training(signal, history, release, masks)
+        later = [one for one in releases if one.start > release.end and _shares(one, release)]
+        self.until = later[0].start if later else None
+
+    @property
+    def key(self) -> tuple[str, bytes]:
+        """Releases for which the same is masked share their forecasts."""
+        return self.signal.name, self.training["y"].isna().to_numpy().tobytes()
+
+    def days(self, catalogue: Catalogue) -> Days:
+        """The history by civil days."""
+        series = frames.series_ids(self.history)[0]
+        weighted = "weight" in self.history.columns
+        return by_day(
+            self.history,
+            training=self.training,
+            counted=[series] if self.signal.kind == "count" else [],
+            weights={series: self.history["weight"].to_numpy(dtype=np.float64)} if weighted else None,
+            calendar=catalogue.calendar.country,
+            tz=catalogue.calendar.timezone,
+        )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Where the forecasts of a signal are; a sentence in their place where there is no whole day."""
+
+    frozen: Frozen | None
+    series: str = ""
+    why: str = ""
+
+
+def _frozen(asked: Sequence[_Asked], catalogue: Catalogue) -> dict[tuple[str, bytes], _Held]:
+    """One batch of forecasts for all signals that have the same days."""
+    first = {one.key: one for one in reversed(asked)}
+    held: dict[tuple[str, bytes], _Held] = {}
+    alike: dict[tuple[pd.Timestamp, int], list[tuple[tuple[str, bytes], Days]]] = {}
+    for key, one in first.items():
+        try:
+            days = one.days(catalogue)
+        except NotEnoughData as error:
+            held[key] = _Held(None, why=str(error))
+            continue
+        alike.setdefault((days.dates[0], len(days)), []).append((key, days))
+    stretches = [(one.release.start, one.release.end) for one in asked]
+    for some in alike.values():
+        names = [f"{key[0]} {i}" for i, (key, _) in enumerate(some)]
+        made = Frozen(together([days for _, days in some], names), stretches, breaks=catalogue.calendar.break_days)
+        held |= {key: _Held(made, name) for (key, _), name in zip(some, names, strict=True)}
+    return held
+
+
+def _told(asked: _Asked, held: _Held | None, days: int, alpha: float) -> Told:
     """Everything that is known of one signal after one release."""
-    nxt = [one for one in releases if one.start > release.end and _shares(one, release)]
-    until = nxt[0].start if nxt else None
-    civil, series = catalogue.calendar, frames.series_ids(history)[0]
-    training = _training(signal, history, release, masks)
+    signal, release, until = asked.signal, asked.release, asked.until
     notes: list[str] = []
+    if held is None or held.frozen is None:
+        return Told(signal=signal, release=release, refused="can't tell", notes=(held.why if held else "no history",))
+    frozen = held.frozen
     try:
-        made = around(
-            history,
+        first = frozen.effects(
+            held.series, start=release.start, end=release.end, until=until, windows=(), others=(), alpha=alpha
+        )
+        if not first.after:
+            cut = until is not None and until <= frozen.days.ends[-1]
+            why = f"the next release came {_hours(release, until)} later" if cut else ""
+            refused: Verdict | None = "can't tell" if why else "too early"
+            notes.append(why or "no whole day has passed since the day of the release")
+            return Told(signal=signal, release=release, refused=refused, notes=tuple(notes))
+        window = min(days, first.after)
+        if window < days:
+            cut = until is not None and first.first + window == frozen.days.place(until)
+            said = "the next release came after" if cut else "only"
+            notes.append(f"{said} {window} {day_word(window)}" + ("" if cut else " so far"))
+        found = frozen.effects(
+            held.series,
             start=release.start,
             end=release.end,
-            training=training,
-            counted=[series] if signal.kind == "count" else [],
-            weights={series: history["weight"].to_numpy(dtype=np.float64)} if "weight" in history.columns else None,
-            calendar=civil.country,
-            tz=civil.timezone,
-            breaks=civil.break_days,
-            most_after=_most_after(release, until),
-        )
-        if not made.after:
-            why = f"the next release came {_hours(release, until)} later" if until is not None and nxt else ""
-            notes.append(why or "less than a day has passed since the release")
-            return Told(
-                signal=signal, release=release, refused="can't tell" if why else "too early", notes=tuple(notes)
-            )
-        window = min(days, made.after)
-        if window < days:
-            notes.append(
-                f"the next release came after {window} {day_word(window)}"
-                if nxt and made.after == _most_after(release, until)
-                else f"only {window} {day_word(window)} so far"
-            )
-        found = deploy.effects(
-            made,
+            until=until,
             windows=sorted({*deploy.WINDOWS, window}),
-            others=_others(signal, release, releases, masks),
-            tz=civil.timezone,
-            breaks=civil.break_days,
+            others=asked.others,
             alpha=alpha,
-            seed=seed,
         )
     except NotEnoughData as error:
-        since = _from(history, days)
+        since = _from(asked.history, days)
         return Told(signal=signal, release=release, refused="can't tell", notes=(f"{error}; {since}",))
-    main = found.of(series, window)
-    refused: Verdict | None = None
+    main, refused = found.of(window), None
     if np.isnan(main.seen) or np.isnan(main.expected):
         refused = "can't tell"
-        notes.append(f"{main.days} of {window} {day_word(window)} can be compared: {_why(made, window)}")
+        notes.append(f"{main.days} of {window} {day_word(window)} can be compared: {_why(frozen, found, window)}")
     elif main.yardstick is None:
         refused = "can't tell"
         notes.append(
-            f"{main.dates} earlier dates to check the band against, {LEAST} are needed; {_from(history, days)}"
+            f"{main.dates} earlier dates to check the band against, {LEAST} are needed; {_from(asked.history, days)}"
         )
-    if main.days < window and refused is None:
-        notes.append(f"{window - main.days} of {window} days left out: {_why(made, window)}")
-    notes += _amid(signal, release, window, masks)
-    return Told(signal=signal, release=release, days=made, found=found, main=main, refused=refused, notes=tuple(notes))
+    elif main.doubtful:
+        refused = "can't tell"
+        notes.append(
+            f"this history moves too much by itself: on {main.alarms} of {main.dates} earlier dates without a release "
+            f"the same question would have said changed, more than {100 * MOST_ALARMS:.0f} % of them"
+        )
+    if main.days < window and (refused is None or main.doubtful):
+        notes.append(f"{window - main.days} of {window} days left out: {_why(frozen, found, window)}")
+    notes += _amid(signal, release, window, asked.masks)
+    row = frozen.days.ids.index(held.series)
+    return Told(
+        signal=signal,
+        release=release,
+        days=frozen.days,
+        row=row,
+        found=found,
+        main=main,
+        refused=refused,
+        notes=tuple(notes),
+    )
 
 
 def _together(changes: Sequence[Change]) -> list[Change]:
@@ -244,12 +300,6 @@ def _training(signal: Signal, history: pd.DataFrame, release: Change, masks: Mas
     return history.assign(y=np.where(past, learnt.reindex(history.index), after))
 
 
-def _most_after(release: Change, until: pd.Timestamp | None) -> int:
-    if until is None:
-        return max(deploy.WINDOWS)
-    return min(max(deploy.WINDOWS), max(int((until - release.end) // DAY), 0))
-
-
 def _others(signal: Signal, release: Change, releases: Sequence[Change], masks: Masks) -> list[Stretch]:
     """Other releases, and the masks of the signal that last longer than a quarter of a day."""
     mine = [(one.start, one.end) for one in masks.masks if one.concerns(signal.name) and one.end - one.start >= DAY / 4]
@@ -266,16 +316,15 @@ def _amid(signal: Signal, release: Change, window: int, masks: Masks) -> list[st
 def _from(history: pd.DataFrame, days: int) -> str:
     """From when on releases can be judged."""
     first = history.loc[history["y"].notna(), "ds"].min()
-    day = (first + (deploy.LEAST_HISTORY + LEAST + days) * DAY).ceil("1D")
+    day = (first + (deploy.HISTORY + LEAST + days) * DAY).ceil("1D")
     return f"releases from about {day:%Y-%m-%d} on can be judged"
 
 
-def _why(made: Days, window: int) -> str:
+def _why(frozen: Frozen, found: Effects, window: int) -> str:
     """What days after the release are left out for."""
-    ahead = slice(made.before, made.before + window)
-    inside, before = made.in_break[ahead], made.in_break[max(made.before - deploy.LEAST_HISTORY, 0) : made.before]
-    said = ["public holidays"] if made.holiday[ahead].any() else []
-    if (inside.any() and before.sum() < deploy.LEAST_BREAK) or (not inside.all() and before.all()):
+    ahead = slice(found.first, found.first + window)
+    said = ["public holidays"] if frozen.days.holiday[ahead].any() else []
+    if frozen.strange(found)[:window].any():
         said.append("school holidays began or ended, and the history does not tell what they do")
     return "; ".join(said) or "masks or gaps"
 
