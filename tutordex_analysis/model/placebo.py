@@ -21,7 +21,7 @@ from tutordex_analysis.frame import Floats
 LEAST = 20  # dates: with fewer the rank cannot reach 1 in 20
 MOST_ALARMS = 0.1  # of the earlier dates; with more the question cannot be answered by this history
 _LARGEST = 1e12  # what an error that the forecast thought impossible counts as
-_TWICE = 2.0  # windows that share half of their days hardly know of each other; see `bench experiment deploy`
+_TWICE = 2.0  # windows that share half of their days hardly know of each other; `bench experiment deploy`
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
