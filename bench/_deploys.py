@@ -52,7 +52,7 @@ def placebos(*, seed: int) -> list[Line]:
         for what, p, y in (("false alarms", calm, days.y), ("a fifth less is seen", seen, fallen)):
             ours = {window: float(np.mean(each <= ALPHA)) for window, each in p.items()}
             print(
-                f"deploy, {name}, {DATES} dates: {what} after 1, 3, 7 days {ours[1]:.1%}, {ours[3]:.1%}, {ours[7]:.1%}; "
+                f"deploy, {name}, {what} after 1, 3, 7 days {ours[1]:.1%}, {ours[3]:.1%}, {ours[7]:.1%}; "
                 f"t-test of weeks {np.mean(_before_after(y) <= ALPHA):.1%}, "
                 f"band unchecked {np.mean(_unchecked(y, found[7]) <= ALPHA):.1%}",
                 flush=True,

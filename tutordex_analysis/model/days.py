@@ -147,7 +147,7 @@ def in_breaks(dates: pd.DatetimeIndex, breaks: Sequence[Break]) -> Flags:
 def _folded(
     values: Floats, learnt: Floats, weight: Floats, counted: Flags, starts: npt.NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
-    """Days from their steps, shape (n_series, n_steps) each, with the first step of each: values, weights of the days."""
+    """Values and weights of days from their steps, shape (n_series, n_steps); `starts` has the first step of each."""
     gone = np.isnan(learnt)
     weight = np.where(gone, 0.0, weight)
 

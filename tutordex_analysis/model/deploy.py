@@ -279,5 +279,7 @@ class Frozen:
 
 def _studentised(error: Floats, spread: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
-        result: Floats = np.where((spread > 0) | np.isnan(spread), error / spread, np.where(error == 0, 0.0, error * np.inf))
+        result: Floats = np.where(
+            (spread > 0) | np.isnan(spread), error / spread, np.where(error == 0, 0.0, error * np.inf)
+        )
     return result

@@ -58,7 +58,12 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Told:
-    """One signal after one release; `row` is its place in `days`, `main` the window that decides, None where there is none."""
+    """One signal after one release.
+
+    `row` is its place in `days`, `main` the window that decides, None where there is none.
+
+    `doubt` is why a difference would not be the release's, such as a public holiday in the window; "" where it would.
+    """
 
     signal: Signal
     release: Change
@@ -67,6 +72,7 @@ class Told:
     found: Effects | None = None
     main: Effect | None = None
     refused: Verdict | None = None
+    doubt: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -81,7 +87,10 @@ def row_of(one: Told, p_adjusted: float, level: float, alpha: float) -> dict[str
     row |= {"change": one.release.name, "at": one.release.end, "signal": one.signal.name, "title": one.signal.title}
     row |= {"unit": one.signal.unit, "days": 0, "placebo_dates": 0, "placebo_alarms": 0}
     verdict: Verdict = one.refused or ("changed" if p_adjusted <= alpha else "no change shown")
-    row |= {"verdict": verdict, "note": "; ".join(one.notes)}
+    notes = one.notes
+    if verdict == "changed" and one.doubt:
+        verdict, notes = "can't tell", (one.doubt, *notes)
+    row |= {"verdict": verdict, "note": "; ".join(notes)}
     main = one.main
     if main is not None:
         level = level if np.isfinite(level) else alpha
@@ -93,21 +102,18 @@ def row_of(one: Told, p_adjusted: float, level: float, alpha: float) -> dict[str
         row |= {"relative": main.relative, "relative_lower": relative_lower, "relative_upper": relative_upper}
         row |= {"p_value": main.p_value, "p_adjusted": p_adjusted, "placebo_dates": main.dates}
         row |= {"placebo_alarms": main.alarms, "placebo_rate": main.alarm_rate}
-        row["sentence"] = _sentence(one, main, verdict, level, (relative_lower, relative_upper), (lower, upper))
+        row["sentence"] = _sentence(one, main, verdict, str(row["note"]), level, (lower, upper))
     else:
         row["sentence"] = f"{one.signal.title}, after {one.release.name}: {_said(verdict)}, {row['note']}."
     return row
 
 
-def _sentence(
-    one: Told, main: Effect, verdict: Verdict, level: float, relative: tuple[float, float], band: tuple[float, float]
-) -> str:
+def _sentence(one: Told, main: Effect, verdict: Verdict, note: str, level: float, band: tuple[float, float]) -> str:
     """The answer in words."""
     head = f"{one.signal.title}, after {one.release.name}"
     if np.isnan(main.seen) or np.isnan(main.expected):
-        return f"{head}: {_said(verdict)}, {'; '.join(one.notes)}."
+        return f"{head}: {_said(verdict)}, {note}."
     unit = one.signal.unit
-
     percent = number_text(100 * (1 - round(level, 4)))
     text = (
         f"{head}: {_value(main.seen, main, unit)} in {main.days} {day_word(main.days)}, "
@@ -115,12 +121,15 @@ def _sentence(
         f"({percent} % of such stretches: {_value(band[0], main, unit)} to {_value(band[1], main, unit)}"
     )
     if main.yardstick is None:
-        return f"{text}, the model's own band, unchecked). {_said(verdict).capitalize()}: {'; '.join(one.notes)}."
+        return f"{text}, the model's own band, unchecked). {_said(verdict).capitalize()}: {note}."
+    if verdict == "can't tell":
+        return f"{text}). We can't tell: {note}."
+    relative = main.relative_interval(level)
     far = f", {change_text(main.relative)} ({change_text(relative[0])} to {change_text(relative[1])})"
     far = far if np.isfinite([main.relative, *relative]).all() else ""
     direction = "Higher" if main.effect > 0 else "Lower"
     said = f"{direction} than expected" if verdict == "changed" else "No change shown"
-    noted = f" ({'; '.join(one.notes)})" if one.notes else ""
+    noted = f" ({note})" if note else ""
     return (
         f"{text}). {said}{far}{noted}. On {main.dates} earlier dates without a release the same question cried wolf "
         f"{main.alarms} {'time' if main.alarms == 1 else 'times'} ({100 * main.alarm_rate:.0f} %). "
