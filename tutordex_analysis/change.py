@@ -58,17 +58,13 @@ def merged(told: Changes, by_hand: Changes) -> Changes:
     """
     found: list[Change] = []
     for one in told.changes:
-        same = [other for other in by_hand.changes if _same(one, other)] if one.kind == "deploy" else []
+        same = [other for other in by_hand.changes if _same(one, other)]
         found.append(replace(one, name=f"{same[0].name} ({one.name})") if same else one)
-    lone = [
-        other
-        for other in by_hand.changes
-        if not any(one.kind == "deploy" and _same(one, other) for one in told.changes)
-    ]
+    lone = [other for other in by_hand.changes if not any(_same(one, other) for one in told.changes)]
     every = sorted([*found, *lone], key=lambda one: (one.start, one.kind, one.component, one.name))
     return Changes(changes=tuple(every), notes=(*told.notes, *by_hand.notes))
 
 
 def _same(told: Change, by_hand: Change) -> bool:
     near = by_hand.start - _NEAR <= told.end and told.start <= by_hand.end + _NEAR
-    return near and by_hand.component in ("", told.component)
+    return near and told.kind == "deploy" and by_hand.component in ("", told.component)

@@ -13,7 +13,7 @@ from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.spec import Moment
 
-NAME = "changes.yaml"  # in the catalogue folder: beside no signals of its own
+NAME = "changes.yaml"  # in the catalogue folder
 
 
 class _Entry(BaseModel):
