@@ -22,7 +22,7 @@ Verdict = Literal["changed", "no change shown", "too early", "can't tell"]
 
 QUESTION = "experiments"
 COLUMNS = (
-    *("change", "at", "signal", "title", "unit", "days", "seen", "expected", "lower", "upper"),
+    *("change", "at", "signal", "title", "unit", "counted", "days", "seen", "expected", "lower", "upper"),
     *("effect", "effect_lower", "effect_upper", "relative", "relative_lower", "relative_upper"),
     *("p_value", "p_adjusted", "placebo_dates", "placebo_alarms", "placebo_rate", "verdict", "note", "sentence"),
 )
@@ -40,7 +40,7 @@ class Case:
         unit: The signal's unit.
         frame: ds (end of each civil day, UTC), y, expected, lower, upper; the last three NaN until the day after.
         sentence: The answer.
-        changed: Whether it says that the signal changed.
+        verdict: The same in a word.
         p_adjusted: The chance of so much without a change, corrected for the signals of the release; NaN where it
             cannot be told.
     """
@@ -52,7 +52,7 @@ class Case:
     unit: str
     frame: pd.DataFrame
     sentence: str
-    changed: bool = False
+    verdict: str = "no change shown"
     p_adjusted: float = float("nan")
 
 
@@ -85,7 +85,13 @@ def row_of(one: Told, p_adjusted: float, level: float, alpha: float) -> dict[str
     """A row of the table."""
     row: dict[str, object] = dict.fromkeys(COLUMNS, float("nan"))
     row |= {"change": one.release.name, "at": one.release.end, "signal": one.signal.name, "title": one.signal.title}
-    row |= {"unit": one.signal.unit, "days": 0, "placebo_dates": 0, "placebo_alarms": 0}
+    row |= {
+        "unit": one.signal.unit,
+        "counted": one.signal.kind == "count",
+        "days": 0,
+        "placebo_dates": 0,
+        "placebo_alarms": 0,
+    }
     verdict: Verdict = one.refused or ("changed" if p_adjusted <= alpha else "no change shown")
     notes = one.notes
     if verdict == "changed" and one.doubt:
@@ -94,7 +100,7 @@ def row_of(one: Told, p_adjusted: float, level: float, alpha: float) -> dict[str
     main = one.main
     if main is not None:
         level = level if np.isfinite(level) else alpha
-        lower, upper = main.band(level)
+        lower, upper = _possible(one.signal, *main.band(level))
         effect_lower, effect_upper = main.interval(level)
         relative_lower, relative_upper = main.relative_interval(level)
         row |= {"days": main.days, "seen": main.seen, "expected": main.expected, "lower": lower, "upper": upper}
@@ -106,6 +112,12 @@ def row_of(one: Told, p_adjusted: float, level: float, alpha: float) -> dict[str
     else:
         row["sentence"] = f"{one.signal.title}, after {one.release.name}: {_said(verdict)}, {row['note']}."
     return row
+
+
+def _possible(signal: Signal, lower: float, upper: float) -> tuple[float, float]:
+    """A band without values that the signal cannot have."""
+    least = lower if signal.lower is None else max(lower, signal.lower)
+    return least, upper if signal.upper is None else min(upper, signal.upper)
 
 
 def _sentence(one: Told, main: Effect, verdict: Verdict, note: str, level: float, band: tuple[float, float]) -> str:
@@ -189,7 +201,7 @@ def cases_of(one: Told, row: dict[str, object], alpha: float) -> list[Case]:
         unit=one.signal.unit,
         frame=table.iloc[shown].reset_index(drop=True),
         sentence=str(row["sentence"]),
-        changed=row["verdict"] == "changed",
+        verdict=str(row["verdict"]),
         p_adjusted=float(row["p_adjusted"]),  # type: ignore[arg-type]  # a cell
     )
     return [made]
