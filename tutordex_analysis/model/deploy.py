@@ -170,7 +170,7 @@ class Frozen:
         """One window, held against earlier dates."""
         days, cutoffs, before = self.days, self._cutoffs, int(self._cutoffs[place])
         count, seen, expected, spread = (each[row] for each in self._compared(gap, window))
-        earlier = (cutoffs + gap + window <= before) & (cutoffs >= before - MOST_DATES - gap - window)
+        earlier = (cutoffs + gap + window <= before) & (cutoffs > before - MOST_DATES - gap - window)
         spans = np.cumsum([0, *touched])
         earlier &= spans[np.minimum(cutoffs + gap + window, len(touched))] == spans[cutoffs]
         z = _studentised(seen - expected, spread)
