@@ -178,9 +178,10 @@ def test_few_earlier_dates_are_said():
     assert _answer(posts(51), 43).of(7).yardstick is None
     with pytest.raises(NotEnoughData, match="learns from 28 days, there are 20"):
         _answer(posts(30), 20)
+    at = START + 40 * DAY
+    frozen = Frozen(by_day(hourly(posts(60))), [(at, at)])
     with pytest.raises(NotEnoughData, match="on which of 6 days"):
-        at = START + 40 * DAY
-        Frozen(by_day(hourly(posts(60))), [(at, at)]).effects("posts", start=at, end=at + 5 * DAY)
+        frozen.effects("posts", start=at, end=at + 5 * DAY)
     with pytest.raises(FrameError, match="window"):
         _answer(posts(50), 40, windows=(0,))
     with pytest.raises(FrameError, match="no series"):
