@@ -52,7 +52,7 @@ def placebos(*, seed: int) -> list[Line]:
         for what, p, y in (("false alarms", calm, days.y), ("a fifth less is seen", seen, fallen)):
             ours = {window: float(np.mean(each <= ALPHA)) for window, each in p.items()}
             print(
-                f"deploy, {name}, {what} after 1, 3, 7 days {ours[1]:.1%}, {ours[3]:.1%}, {ours[7]:.1%}; "
+                f"deploy, {name}: {what} after 1, 3, 7 days {ours[1]:.1%}, {ours[3]:.1%}, {ours[7]:.1%}; "
                 f"t-test of weeks {np.mean(_before_after(y) <= ALPHA):.1%}, "
                 f"band unchecked {np.mean(_unchecked(y, found[7]) <= ALPHA):.1%}",
                 flush=True,
@@ -127,6 +127,7 @@ def _unchecked(y: Floats, some: list[Effect]) -> Floats:
 
 
 def _before_after(y: Floats) -> Floats:
-    """P-values of a t-test of the 7 days after against the 7 before."""
-    result: Floats = np.asarray(stats.ttest_ind(y[:, BEFORE + 1 :], y[:, BEFORE - 7 : BEFORE], axis=1).pvalue)
+    """P-values of a paired t-test of the 7 days after against the 7 before, weekday by weekday."""
+    before = np.roll(y[:, BEFORE - 7 : BEFORE], -1, axis=1)  # the day of the change lies between: a weekday later
+    result: Floats = np.asarray(stats.ttest_rel(y[:, BEFORE + 1 :], before, axis=1).pvalue)
     return result
