@@ -57,6 +57,7 @@ NEIGHBOURS = {
     ("incidents_file", "catalogue"),
     ("changes_file", "catalogue"),
     ("incidents_file", "settings"),
+    ("changes_file", "settings"),
     ("verdicts_file", "catalogue"),
     ("verdicts_file", "settings"),
     ("pins_file", "settings"),

@@ -23,7 +23,7 @@ from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
-_OTHERS = (INVENTORY, "incidents.yaml", "anomalies.yaml", "pins.yaml")  # no signals; see …_file.py
+_OTHERS = (INVENTORY, "incidents.yaml", "changes.yaml", "anomalies.yaml", "pins.yaml")  # no signals; see …_file.py
 _NAMED = ("signals", "limits", "queues", "alerts", "rules", "records", "experiments")
 _NAME = (re.compile(r"[a-z][a-z0-9_]*"), "use small letters, digits and _")
 _ALERT = (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck")

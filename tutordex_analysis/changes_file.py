@@ -10,9 +10,10 @@ from tutordex_analysis import yaml_file
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.change import Change, Changes
 from tutordex_analysis.errors import CatalogueError
+from tutordex_analysis.settings import Settings
 from tutordex_analysis.spec import Moment
 
-NAME = "changes.yaml"  # in the catalogue folder: beside no signals of its own
+NAME = "changes.yaml"  # in the catalogue folder
 
 
 class _Entry(BaseModel):
@@ -38,6 +39,12 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     changes: list[_Entry]
+
+
+def path_of(settings: Settings) -> Path | None:
+    """The file in the catalogue folder of the settings, None where there is none."""
+    path = settings.catalogue / NAME if settings.catalogue is not None else None
+    return path if path is not None and path.is_file() else None
 
 
 def read(path: Path, catalogue: Catalogue) -> Changes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from tutordex_analysis.model.placebo import Placebo
+from tutordex_analysis.model.placebo import LEAST, MOST_ALARMS, Placebo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,11 @@ class Effect:
     def alarm_rate(self) -> float:
         """Share of the earlier dates on which the answer would have been a change; NaN without any."""
         return self.alarms / self.dates if self.dates else float("nan")
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether earlier dates without a change were called one so often that this answer is worth nothing."""
+        return self.dates >= LEAST and self.alarm_rate > MOST_ALARMS
 
     def band(self, alpha: float) -> tuple[float, float]:
         """Between which values 1 - alpha of such windows lie without a change.

@@ -1,14 +1,15 @@
 """What an error is worth, judged by errors of the same kind on earlier dates on which nothing was changed.
 
-Errors come studentised, in standard deviations as the forecast itself gave them. Windows of earlier dates overlap, so
-many of them say little more than a few: a rank alone would find too much. So two things are asked of an error: that it
-is among the largest of the earlier ones, and that it is large against their spread, by a Student distribution with as
-many degrees of freedom as windows that do not overlap would have. The p-value is the larger of both.
+Errors come studentised, in standard deviations as the forecast itself gave them. An error is worth its rank among the
+earlier ones, interpolated between two of them. Windows of earlier dates overlap and many of them say little more than a
+few: the ranks count as those of twice as many dates as windows that do not overlap would be. Beyond the largest of the
+earlier errors a Student tail goes on, with as many degrees of freedom as such windows would have.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.frame import Floats
 
 LEAST = 20  # dates: with fewer the rank cannot reach 1 in 20
+MOST_ALARMS = 0.1  # of the earlier dates; with more the question cannot be answered by this history
+_LARGEST = 1e12  # what an error that the forecast thought impossible counts as
+_TWICE = 2.0  # windows that share half of their days hardly know of each other; `bench experiment deploy`
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,32 +50,43 @@ class Placebo:
     def p_value(self, error: float) -> float:
         """The chance of an error as large without a change; above 0, NaN for an unknown error.
 
-        Beyond the largest earlier error the rank goes on as the tail of the Student distribution.
+        Example:
+            >>> placebo([0.5, -1.0, 2.0], length=1).p_value(-1.0)
+            0.5
         """
         if np.isnan(error):
             return float("nan")
-        ours, most = self._tail(abs(error)), float(self.sizes[-1])
-        ranked = self.rank(error)
-        if abs(error) > most:
-            ranked *= ours / max(self._tail(most), np.finfo(float).tiny)
-        return float(np.clip(max(ours, ranked), np.finfo(float).tiny, 1.0))
+        size, (edges, logs) = min(abs(error), _LARGEST), self._steps
+        if size <= edges[-1]:
+            return float(np.exp(np.interp(size, edges, logs)))
+        beyond = self._tail(size) / max(self._tail(edges[-1]), np.finfo(float).tiny)
+        return float(max(np.exp(logs[-1]) * min(beyond, 1.0), np.finfo(float).tiny))
 
     def half_width(self, alpha: float) -> float:
         """The largest error whose p-value is above `alpha`; infinite where every error's is."""
-        by_spread = self._reach(alpha)
+        edges, logs = self._steps
+        if alpha >= np.exp(logs[-1]):
+            return float(np.interp(np.log(alpha), logs[::-1], edges[::-1]))
+        return max(self._reach(alpha / float(np.exp(logs[-1])) * self._tail(edges[-1])), float(edges[-1]))
+
+    @cached_property
+    def _steps(self) -> tuple[Floats, Floats]:
+        """Sizes, rising from 0, and the logarithm of the p-value at each; among equal ones the largest."""
         n = len(self.sizes)
-        kept = int(np.floor(alpha * (n + 1) + 1e-9))  # so many dates, this one among them, may be as far out
-        if kept >= 1:
-            by_rank = float(self.sizes[max(n - kept, 0)])
-        else:
-            by_rank = self._reach(alpha * (n + 1) * self._tail(float(self.sizes[-1])))
-        return max(by_spread, by_rank)
+        counted = min(float(n), _TWICE * self.freedom)
+        p = (1 + (np.arange(n, 0, -1) - 1) * counted / n) / (1 + counted)
+        edges, first = np.unique(np.minimum(self.sizes, _LARGEST), return_index=True)
+        logs = np.log(p[first])
+        if edges[0] > 0:
+            return np.concatenate([[0.0], edges]), np.concatenate([[0.0], logs])
+        logs[0] = 0.0
+        return edges, logs
 
     def _tail(self, size: float) -> float:
         """Chance of an error as large by the Student distribution."""
         if self.scale == 0:
             return 0.0 if size > 0 else 1.0
-        return float(2 * special.stdtr(self.freedom, -size / self.scale)) if np.isfinite(self.scale) else 1.0
+        return float(2 * special.stdtr(self.freedom, -size / self.scale))
 
     def _reach(self, alpha: float) -> float:
         """The error with this tail."""
@@ -94,8 +109,7 @@ def placebo(errors: npt.ArrayLike, *, length: int) -> Placebo:
     sizes = np.sort(np.abs(known[~np.isnan(known)]))
     if not len(sizes):
         raise NotEnoughData("a yardstick needs errors of earlier dates, there is none")
-    with np.errstate(over="ignore"):
-        scale = float(np.sqrt(np.mean(sizes**2)))
+    scale = float(np.sqrt(np.mean(np.minimum(sizes, _LARGEST) ** 2)))
     return Placebo(sizes=sizes, scale=scale, freedom=freedom(len(sizes), length=length))
 
 
@@ -121,11 +135,10 @@ def alarms(errors: npt.ArrayLike, *, length: int, alpha: float) -> int:
         alpha: Of the question.
     """
     z = np.asarray(errors, dtype=np.float64)
-    place = np.arange(len(z))
+    places = np.flatnonzero(~np.isnan(z))
     found = 0
-    for i in np.flatnonzero(~np.isnan(z)):
-        rest = z[(np.abs(place - i) >= length) & ~np.isnan(z)]
+    for i in places:
+        rest = z[places[np.abs(places - i) >= length]]
         if len(rest):
-            other = placebo(rest, length=length)
-            found += abs(z[i]) > other.half_width(max(alpha, 1 / (1 + len(rest))))
+            found += placebo(rest, length=length).p_value(z[i]) <= alpha
     return int(found)

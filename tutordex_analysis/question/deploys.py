@@ -7,34 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from tutordex_analysis import frame as frames
-from tutordex_analysis.catalogue import Catalogue, Signal
+from tutordex_analysis.catalogue import Catalogue, Signal, Term
 from tutordex_analysis.change import Change, Changes
-from tutordex_analysis.errors import FrameError, NotEnoughData
+from tutordex_analysis.errors import FrameError, NotEnoughData, NotHeld
+from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.model import deploy, multiplicity
-from tutordex_analysis.model.days import DAY, Days, around
-from tutordex_analysis.model.deploy import Stretch
-from tutordex_analysis.model.placebo import LEAST
 from tutordex_analysis.question import finding
-from tutordex_analysis.question.deploy_table import (
-    COLUMNS,
-    Case,
-    Told,
-    Verdict,
-    cases_of,
-    day_word,
-    findings_of,
-    row_of,
-    window_of,
-)
-from tutordex_analysis.question.left_out import left_out
+from tutordex_analysis.question.deploy_table import COLUMNS, Case, cases_of, findings_of, row_of, window_of
+from tutordex_analysis.question.deploy_told import Asked, frozen_of, shares, told_of
 
 _ALIKE = pd.Timedelta("1h")  # releases of several components so close together are one
+
+
+class Reads(Protocol):
+    """What the question needs of a source."""
+
+    def read(self, signal: str | Signal, time_range: TimeRange) -> pd.DataFrame:
+        """A signal by name, or one that is none of the catalogue's."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +53,78 @@ class Deploys:
     findings: pd.DataFrame
     cases: tuple[Case, ...] = field(default=())
     notes: tuple[str, ...] = ()
+
+
+def gather(
+    source: Reads, catalogue: Catalogue, time_range: TimeRange, *, signals: Sequence[str] = ()
+) -> dict[str, pd.DataFrame]:
+    """Histories for `deploys` by signal name, those of shares and durations with the events behind them as `weight`.
+
+    Args:
+        source: Where they are read.
+        catalogue: Which there are.
+        time_range: Their grid; by the hour is what the question is made for.
+        signals: Which; without any all that are watched and are one series.
+
+    Raises:
+        NotEnoughData: Not one signal has a sample in the range.
+        CatalogueError: There is no such signal.
+        SourceError: The source failed.
+    """
+    named = [catalogue.signal(name) for name in signals] or [*filter(_told_of_changes, catalogue.signals.values())]
+    histories: dict[str, pd.DataFrame] = {}
+    for signal in named:
+        try:
+            history = source.read(signal, time_range)
+        except NotHeld:
+            continue
+        if _one_series(history):
+            histories[signal.name] = _weighed(source, signal, history, time_range)
+    if not histories:
+        raise NotEnoughData(f"none of the {len(named)} signals has a value from {time_range}")
+    return histories
+
+
+def _told_of_changes(signal: Signal) -> bool:
+    return signal.watch is not None and not signal.by and signal.events is None
+
+
+def _weighed(source: Reads, signal: Signal, history: pd.DataFrame, time_range: TimeRange) -> pd.DataFrame:
+    """The history with the events behind each value; as it is where a value is made of no events, or they are gone."""
+    behind = _behind(signal)
+    if behind is None:
+        return history
+    try:
+        weight = source.read(behind, time_range)
+    except NotHeld:
+        return history
+    known = history[["ds"]].merge(weight[["ds", "y"]], on="ds", how="left")["y"]
+    if len(known) != len(history) or not (known > 0).any():
+        return history
+    return history.assign(weight=known.fillna(0.0).to_numpy())
+
+
+def _behind(signal: Signal) -> Signal | None:
+    """The events behind a share or a duration as a signal of its own; None where there are none."""
+    counters: tuple[str, ...] = ()
+    if isinstance(signal.denominator, Term):
+        counters = tuple(signal.denominator.counters or ())
+    elif signal.histogram is not None:
+        name, brace, rest = signal.histogram.partition("{")
+        counters = (f"{name}_count{brace}{rest}",)
+    if not counters:
+        return None
+    return Signal(
+        name=f"{signal.name}_events",
+        title=signal.title,
+        area=signal.area,
+        kind="count",
+        unit="events",
+        counter=counters,
+        up=signal.up,
+        watch=None,
+        replaces={text: digest for text, digest in signal.replaces.items() if text in counters},
+    )
 
 
 def deploys(
@@ -93,16 +162,18 @@ def deploys(
         raise FrameError(f"days is 1 to {max(deploy.WINDOWS)} and alpha between 0 and 1, got {days} and {alpha}")
     named = [catalogue.signal(name).name for name in signals]
     releases = _together([one for one in changes.changes if one.kind == "deploy"])
+    asked = [
+        Asked(catalogue.signal(name), histories[name], release, releases, masks)
+        for release in reversed(releases)
+        for name in named or _concerned(release, catalogue)
+        if name in histories and _one_series(histories[name])
+    ]
+    frozen = frozen_of(asked, catalogue)
     rows: list[dict[str, object]] = []
     windows: list[dict[str, object]] = []
     cases: list[Case] = []
     for release in reversed(releases):
-        chosen = named or _concerned(release, catalogue)
-        known = {name: histories[name] for name in chosen if name in histories and _one_series(histories[name])}
-        told = [
-            _told(catalogue.signal(name), history, release, releases, catalogue, masks, days, alpha, seed)
-            for name, history in known.items()
-        ]
+        told = [told_of(one, frozen.get(one.key), days, alpha) for one in asked if one.release is release]
         p = np.array([one.main.p_value if one.main and not one.refused else np.nan for one in told])
         adjusted = multiplicity.adjusted(p, correction=correction) if len(p) else p
         levels = multiplicity.interval_alphas(p, alpha=alpha, correction=correction) if len(p) else p
@@ -110,7 +181,7 @@ def deploys(
             row = row_of(one, float(corrected), float(level), alpha)
             rows.append(row)
             windows += [window_of(one, each) for each in one.effects]
-            cases += cases_of(one, str(row["sentence"]), alpha)
+            cases += cases_of(one, row, alpha)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     notes = (*changes.notes, *(["No release is known in this stretch of time."] if not releases else []))
     columns = ["change", "signal", "window", "days", "seen", "expected", "relative", "p_value"]
@@ -123,83 +194,12 @@ def deploys(
     )
 
 
-def _told(
-    signal: Signal,
-    history: pd.DataFrame,
-    release: Change,
-    releases: Sequence[Change],
-    catalogue: Catalogue,
-    masks: Masks,
-    days: int,
-    alpha: float,
-    seed: int,
-) -> Told:
-    """Everything that is known of one signal after one release."""
-    nxt = [one for one in releases if one.start > release.end and _shares(one, release)]
-    until = nxt[0].start if nxt else None
-    civil, series = catalogue.calendar, frames.series_ids(history)[0]
-    training = _training(signal, history, release, masks)
-    notes: list[str] = []
-    try:
-        made = around(
-            history,
-            start=release.start,
-            end=release.end,
-            training=training,
-            counted=[series] if signal.kind == "count" else [],
-            weights={series: history["weight"].to_numpy(dtype=np.float64)} if "weight" in history.columns else None,
-            calendar=civil.country,
-            tz=civil.timezone,
-            breaks=civil.break_days,
-            most_after=_most_after(release, until),
-        )
-        if not made.after:
-            why = f"the next release came {_hours(release, until)} later" if until is not None and nxt else ""
-            notes.append(why or "less than a day has passed since the release")
-            return Told(
-                signal=signal, release=release, refused="can't tell" if why else "too early", notes=tuple(notes)
-            )
-        window = min(days, made.after)
-        if window < days:
-            notes.append(
-                f"the next release came after {window} {day_word(window)}"
-                if nxt and made.after == _most_after(release, until)
-                else f"only {window} {day_word(window)} so far"
-            )
-        found = deploy.effects(
-            made,
-            windows=sorted({*deploy.WINDOWS, window}),
-            others=_others(signal, release, releases, masks),
-            tz=civil.timezone,
-            breaks=civil.break_days,
-            alpha=alpha,
-            seed=seed,
-        )
-    except NotEnoughData as error:
-        since = _from(history, days)
-        return Told(signal=signal, release=release, refused="can't tell", notes=(f"{error}; {since}",))
-    main = found.of(series, window)
-    refused: Verdict | None = None
-    if np.isnan(main.seen) or np.isnan(main.expected):
-        refused = "can't tell"
-        notes.append(f"{main.days} of {window} {day_word(window)} can be compared: {_why(made, window)}")
-    elif main.yardstick is None:
-        refused = "can't tell"
-        notes.append(
-            f"{main.dates} earlier dates to check the band against, {LEAST} are needed; {_from(history, days)}"
-        )
-    if main.days < window and refused is None:
-        notes.append(f"{window - main.days} of {window} days left out: {_why(made, window)}")
-    notes += _amid(signal, release, window, masks)
-    return Told(signal=signal, release=release, days=made, found=found, main=main, refused=refused, notes=tuple(notes))
-
-
 def _together(changes: Sequence[Change]) -> list[Change]:
     """Releases in order of time; those of several components within an hour as one."""
     found: list[Change] = []
     for one in sorted(changes, key=lambda each: (each.end, each.component)):
         last = found[-1] if found else None
-        if last is not None and one.start - last.end <= _ALIKE and not _shares(one, last):
+        if last is not None and one.start - last.end <= _ALIKE and not shares(one, last):
             found[-1] = Change(
                 kind="deploy",
                 component=f"{last.component}, {one.component}",
@@ -210,12 +210,6 @@ def _together(changes: Sequence[Change]) -> list[Change]:
         else:
             found.append(one)
     return found
-
-
-def _shares(one: Change, other: Change) -> bool:
-    """Whether two releases have a component in common; one without a component concerns all."""
-    a, b = ({*each.component.split(", ")} - {""} for each in (one, other))
-    return not a or not b or bool(a & b)
 
 
 def _concerned(release: Change, catalogue: Catalogue) -> list[str]:
@@ -233,52 +227,3 @@ def _concerned(release: Change, catalogue: Catalogue) -> list[str]:
 
 def _one_series(history: pd.DataFrame) -> bool:
     return not history.empty and len(frames.series_ids(history)) == 1 and bool(history["y"].notna().any())
-
-
-def _training(signal: Signal, history: pd.DataFrame, release: Change, masks: Masks) -> pd.DataFrame:
-    """The history without what masks take; which of them are refused before the release does not depend on after."""
-    past = history["ds"] <= release.start
-    before = history[past]
-    learnt = left_out(signal, before, masks.masks).training["y"]
-    after = left_out(signal, history, masks.masks).training["y"]
-    return history.assign(y=np.where(past, learnt.reindex(history.index), after))
-
-
-def _most_after(release: Change, until: pd.Timestamp | None) -> int:
-    if until is None:
-        return max(deploy.WINDOWS)
-    return min(max(deploy.WINDOWS), max(int((until - release.end) // DAY), 0))
-
-
-def _others(signal: Signal, release: Change, releases: Sequence[Change], masks: Masks) -> list[Stretch]:
-    """Other releases, and the masks of the signal that last longer than a quarter of a day."""
-    mine = [(one.start, one.end) for one in masks.masks if one.concerns(signal.name) and one.end - one.start >= DAY / 4]
-    return [*((one.start, one.end) for one in releases if one.end < release.start), *mine]
-
-
-def _amid(signal: Signal, release: Change, window: int, masks: Masks) -> list[str]:
-    """What else was going on: masks that touch the window or the day before."""
-    first, last = release.start - DAY, release.end + window * DAY
-    near = {one.reason for one in masks.masks if one.concerns(signal.name) and one.start < last and one.end > first}
-    return [f"amid an incident: {', '.join(sorted(near))}"] if near else []
-
-
-def _from(history: pd.DataFrame, days: int) -> str:
-    """From when on releases can be judged."""
-    first = history.loc[history["y"].notna(), "ds"].min()
-    day = (first + (deploy.LEAST_HISTORY + LEAST + days) * DAY).ceil("1D")
-    return f"releases from about {day:%Y-%m-%d} on can be judged"
-
-
-def _why(made: Days, window: int) -> str:
-    """What days after the release are left out for."""
-    ahead = slice(made.before, made.before + window)
-    inside, before = made.in_break[ahead], made.in_break[max(made.before - deploy.LEAST_HISTORY, 0) : made.before]
-    said = ["public holidays"] if made.holiday[ahead].any() else []
-    if (inside.any() and before.sum() < deploy.LEAST_BREAK) or (not inside.all() and before.all()):
-        said.append("school holidays began or ended, and the history does not tell what they do")
-    return "; ".join(said) or "masks or gaps"
-
-
-def _hours(release: Change, until: pd.Timestamp) -> str:
-    return f"{max((until - release.end) / pd.Timedelta('1h'), 0):.0f} h"

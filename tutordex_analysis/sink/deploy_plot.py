@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -12,7 +14,10 @@ from tutordex_analysis.measure import day_text
 from tutordex_analysis.sink import figure_style as look
 from tutordex_analysis.sink import trace
 from tutordex_analysis.sink.figure_style import Picture
+from tutordex_analysis.sink.incident_plot import Cases, Told
 from tutordex_analysis.sink.series_name import plain, shorten
+
+_ORDER = ("changed", "no change shown")  # what cannot be told is no picture
 
 
 class Case(Protocol):
@@ -42,6 +47,30 @@ class Case(Protocol):
     def sentence(self) -> str:
         """The answer."""
 
+    @property
+    def verdict(self) -> str:
+        """The same in a word: "changed", "no change shown", "can't tell", "too early"."""
+
+    @property
+    def p_adjusted(self) -> float:
+        """The chance of so much without a change; NaN where it cannot be told."""
+
+
+def deploys(cases: Iterable[Case], *, tz: str, most: int = 3) -> Cases:
+    """The clearest cases one below the other, each with its sentence and its figure; changes come first.
+
+    Args:
+        cases: Of all releases.
+        tz: Zone of the time axes.
+        most: How many at most.
+    """
+    told = [one for one in cases if one.verdict in _ORDER and math.isfinite(one.p_adjusted)]
+    clear = sorted(told, key=lambda one: (_ORDER.index(one.verdict), one.p_adjusted))[:most]
+    return Cases(
+        tuple(Told(one.title, one.sentence, deploy(one, tz=tz)) for one in clear),
+        otherwise="After no release of these weeks can anything be told yet.",
+    )
+
 
 @look.style()
 def deploy(case: Case, *, title: str = "", tz: str = "Asia/Singapore") -> Picture:
@@ -66,7 +95,7 @@ def deploy(case: Case, *, title: str = "", tz: str = "Asia/Singapore") -> Pictur
     ends = [(seen, "seen", look.COLOURS[4]), (expected, "expected", look.BLUE)]
     last = [(float(one[np.isfinite(one)][-1]), text, colour) for one, text, colour in ends if np.isfinite(one).any()]
     look.end_labels(ax, last, height=2.2)
-    look.note(ax, f"{look.subtitle(case.unit, zone)} · a day each · band: 95 % of single days")
+    look.note(ax, f"{look.subtitle(case.unit, zone)} · a civil day each · band: 95 % of single days")
     look.time_axis(ax, rows["ds"].min(), rows["ds"].max(), zone)
     when = day_text(case.at, zone, clock=True)
     alt = f"Line chart of {plain(case.title)} by day, {len(rows)} days. Dotted line: {plain(case.change)} at {when}."

@@ -14,13 +14,16 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
+from tutordex_analysis import changes_file
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue, Part, Signal
-from tutordex_analysis.change import Change, Changes
+from tutordex_analysis.change import Change, Changes, merged
 from tutordex_analysis.errors import NotHeld, SourceError
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.settings import Settings, load
 from tutordex_analysis.source import reading
 from tutordex_analysis.source.archive import ArchiveSource
+from tutordex_analysis.source.masks import speaks_of
 from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.through import ThroughSource
 
@@ -29,20 +32,42 @@ Window: TypeAlias = tuple[pd.Timestamp, pd.Timestamp]
 
 VERSION = "pipeline_version"  # the label of counters that says the same as a version of its own
 _BESIDE = re.compile(r"(ab_|historical_full_).*|-?")  # trials and replays run beside the release, see stack.yaml
+_NOTHING_TELLS = "Releases and restarts are not known: no signal of the catalogue tells them."
 _LOOP = pd.Timedelta("30min")  # restarts so close after each other are one, with their number
 
 
-def read_changes(source: Source, time_range: TimeRange) -> Changes:
+def read_changes(source: Source, time_range: TimeRange, *, settings: Settings | None = None) -> Changes:
     """The releases and restarts in a stretch of time; a note where they cannot be told, or only roughly.
+
+    Releases told by hand in the `changes.yaml` of the catalogue folder are among them, where the file speaks of this
+    server; one that a version tells too is there once.
 
     Args:
         source: Where the history is read; its catalogue says what tells of changes.
         time_range: The stretch; a change is known as exactly as its step, a restart mostly to the second.
+        settings: Those in force when left out; they name the catalogue folder.
+
+    Raises:
+        CatalogueError: The file of releases is wrong, with file and line.
     """
+    known = settings or load()
+    path = changes_file.path_of(known)
+    told = _exposed(source, time_range)
+    if path is None or not speaks_of(known, source):
+        return told
+    by_hand = changes_file.read(path, source.catalogue).changes
+    inside = tuple(one for one in by_hand if one.end >= time_range.start and one.start < time_range.end)
+    if inside and not told.changes:
+        told = Changes(notes=tuple(note for note in told.notes if note != _NOTHING_TELLS))
+    return merged(told, Changes(changes=inside))
+
+
+def _exposed(source: Source, time_range: TimeRange) -> Changes:
+    """What the processes themselves expose."""
     known = source.catalogue
     telling = [signal for signal in known.signals.values() if signal.tells is not None]
     if not telling:
-        return Changes(notes=("Releases and restarts are not known: no signal of the catalogue tells them.",))
+        return Changes(notes=(_NOTHING_TELLS,))
     found: list[Change] = []
     gaps: dict[str, list[str]] = {}
     for signal in telling:

@@ -97,6 +97,11 @@ def session_of(url: str, settings: Settings) -> Session:
     )
 
 
+def speaks_of(settings: Settings, source: Source) -> bool:
+    """Whether what people wrote beside these settings is about this source's server."""
+    return _is_ours(_url(source), settings)
+
+
 def _url(source: Source) -> str:
     return source.manifest.url if isinstance(source, ArchiveSource) else source.uri
 
