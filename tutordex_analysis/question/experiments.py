@@ -154,9 +154,10 @@ def scorecard(told: Sequence[Told]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def digest(told: Sequence[Told]) -> str:
-    """Twelve hex digits of every number that the page shows."""
-    text = "".join(f"{one.name}{one.sentence}{one.metrics.to_csv()}{one.over_time.to_csv()}" for one in told)
+def digest(told: Sequence[Told], *others: pd.DataFrame) -> str:
+    """Twelve hex digits of every number that the page shows, and of other tables on it."""
+    text = "".join(one.to_csv() for one in others)
+    text += "".join(f"{one.name}{one.sentence}{one.metrics.to_csv()}{one.over_time.to_csv()}" for one in told)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -167,7 +168,7 @@ def _row(one: Told) -> dict[str, object]:
     guards = (f"{plan.metrics[name].title}: {GUARDS[word]}" for name, word in one.verdict.guards.items())
     return {
         "title": one.title,
-        "unit": plan.unit,
+        "unit": "day" if goal is not None and goal.kind == "rate" and goal.blocks else plan.unit,
         "n_control": float(n[SIDES[0]]) if n else counted[0],
         "n_treatment": float(n[SIDES[1]]) if n else counted[1],
         "state": SHORT[one.verdict.state],

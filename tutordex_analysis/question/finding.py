@@ -47,6 +47,14 @@ class Finding:
 COLUMNS = tuple(Finding.__dataclass_fields__)
 
 
+def joined(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Tables of findings as one, the most urgent first."""
+    kept = [one for one in tables if not one.empty]
+    if not kept:
+        return table([])
+    return pd.concat(kept).sort_values("priority", ascending=False, kind="stable").reset_index(drop=True)
+
+
 def table(findings: Iterable[Finding]) -> pd.DataFrame:
     """One row a finding, the most urgent first, those of equal priority in the order they came."""
     rows = pd.DataFrame([asdict(one) for one in findings], columns=list(COLUMNS))

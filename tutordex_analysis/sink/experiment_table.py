@@ -60,9 +60,14 @@ def metrics(rows: pd.DataFrame) -> Table:
         "Chance": lambda r: _chance(_number(r, "p_value")),
         "Verdict": lambda r: _GUARDS.get(str(r["guard"])) or _STATUS.get(str(r["status"])) or "not judged",
     }
-    notes = tuple(f"{row['title']}: {row['reason']}." for row in records(rows) if row["reason"])
+    notes = tuple(f"{row['title']}: {row['reason']}." for row in records(rows) if _not_said(row))
     made = _table(rows, columns, "Every metric, with the interval that its decision was held to", "No metric.")
     return Table(frame=made.frame, caption=made.caption, otherwise=made.otherwise, notes=notes)
+
+
+def _not_said(row: Mapping[str, object]) -> bool:
+    """Whether a metric's reason is told nowhere else: the sentence above the table has that of a goal."""
+    return bool(row["reason"]) and row["role"] != "goal" and row["status"] != "blocked"
 
 
 def methods(rows: pd.DataFrame) -> Table:
