@@ -19,7 +19,7 @@ SMALL = {
     "explore": {"window": "21d"},
     "anomalies": {"window": "42d", "weeks": 2},
     "alert_rules": {"window": "84d"},
-    "experiments": {"window": "84d"},
+    "experiments": {"window": "120d"},
 }
 
 
@@ -261,10 +261,11 @@ def test_experiments_say_what_was_planted_and_show_what_stands_behind_it():
     assert_clean(done)
     answer = answer_of(done, name="experiments")
     assert answer.sentence == (
-        "“A shorter prompt for extraction” and “A larger apply button”: better; “Nearest assignments first in the "
-        "digest” and “Suggestions in the search box”: no difference shown; “A smaller model for every other request”: "
-        "worse; “The new listing behind a redirect”: blocked by the split; “Suggestions in the search box, from "
-        "counters alone”: no verdict from such data."
+        "“A shorter prompt for extraction” and “A larger apply button”: better; "
+        "“A smaller model for every other request”: worse; "
+        "“Nearest assignments first in the digest” and “Suggestions in the search box”: no difference shown; "
+        "“The new listing behind a redirect”: blocked by the split; "
+        "“Suggestions in the search box, from counters alone”: no verdict from such data."
     )
     assert (answer.findings["kind"] == "did_it_work").sum() >= 5
     assert answer.scorecard[0] == "5 of 7 experiments have a verdict."
@@ -274,6 +275,8 @@ def test_experiments_say_what_was_planted_and_show_what_stands_behind_it():
     assert goals["The new listing behind a redirect"] == "–"  # no number where the split is broken
     assert re.match(r"\+53\W% \(\+21\W% to\W\+95\W%\)", goals["A larger apply button"])
     assert sum(rows[0][0] == "Metric" for rows in every) >= 5
+    releases = next(rows for rows in every if rows[0][:2] == ["Signal", "Release"])
+    assert {row[-1].split(":")[0] for row in releases[1:]} == {"no change shown"}  # nothing was planted with a release
     page = BeautifulSoup(body(done), "html.parser")
     alts = [picture["alt"] for picture in page.find_all("img")]
     assert sum(alt.startswith("Forest plot") for alt in alts) == 5

@@ -137,7 +137,6 @@ def deploys(
     masks: Masks = NO_MASKS,
     signals: Sequence[str] = (),
     correction: multiplicity.Correction = "benjamini-hochberg",
-    seed: int = 0,
 ) -> Deploys:
     """What each release changed in each signal, with the error rate of the question on earlier dates.
 
@@ -152,7 +151,6 @@ def deploys(
         masks: Stretches that are neither learnt from nor compared.
         signals: Which; without any those watched in the component's area and downstream of it.
         correction: For several signals of one release: "benjamini-hochberg" or "holm".
-        seed: Of the simulated futures.
 
     Raises:
         FrameError: `days` or `alpha` is out of range.

@@ -34,7 +34,7 @@ def deploys(rows: pd.DataFrame, *, tz: str) -> Table:
         "Seen": lambda r: _value(r, "seen"),
         "Expected": _expected,
         "Change": lambda r: change_text(_number(r, "relative")) if math.isfinite(_number(r, "relative")) else "–",
-        "Chance of so much without a change": _chance,
+        "Chance": _chance,
         "Cried wolf": _wolf,
         "Verdict": _verdict,
     }
@@ -43,7 +43,13 @@ def deploys(rows: pd.DataFrame, *, tz: str) -> Table:
     untold = int(rows["verdict"].isin(["can't tell", "too early"]).sum())
     some = f"; {MOST_ROWS} of {number_text(len(rows))} shown" if len(rows) > MOST_ROWS else ""
     made = [{name: text(row) for name, text in columns.items()} for row in records(ranked.head(MOST_ROWS))]
-    notes = ["Cried wolf: how often the same question said so on earlier dates without a release."] if made else []
+    notes = (
+        [
+            "Chance: of so much without a change. Cried wolf: how often the same question said so on earlier dates without a release."
+        ]
+        if made
+        else []
+    )
     notes += [f"{untold} of {len(rows)} cannot be told{_mostly(rows)}."] if untold else []
     return Table(
         frame=pd.DataFrame(made, columns=list(columns)),
