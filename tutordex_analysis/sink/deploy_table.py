@@ -15,6 +15,10 @@ from tutordex_analysis.model import tail
 from tutordex_analysis.sink.table import MOST_ROWS, Table
 
 Column = Callable[[Mapping[str, object]], str]
+_HOW = (
+    "Chance: of so much without a change. Cried wolf: how often the same question said so on earlier dates without a "
+    "release."
+)
 _ORDER = {"changed": 0, "no change shown": 1, "can't tell": 2, "too early": 3}
 
 
@@ -43,13 +47,7 @@ def deploys(rows: pd.DataFrame, *, tz: str) -> Table:
     untold = int(rows["verdict"].isin(["can't tell", "too early"]).sum())
     some = f"; {MOST_ROWS} of {number_text(len(rows))} shown" if len(rows) > MOST_ROWS else ""
     made = [{name: text(row) for name, text in columns.items()} for row in records(ranked.head(MOST_ROWS))]
-    notes = (
-        [
-            "Chance: of so much without a change. Cried wolf: how often the same question said so on earlier dates without a release."
-        ]
-        if made
-        else []
-    )
+    notes = [_HOW] if made else []
     notes += [f"{untold} of {len(rows)} cannot be told{_mostly(rows)}."] if untold else []
     return Table(
         frame=pd.DataFrame(made, columns=list(columns)),
