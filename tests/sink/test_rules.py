@@ -10,15 +10,17 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.source.local_alertmanager import LocalAlertmanager
-from tutordex_analysis import catalogue_file, promql
+from tutordex_analysis import catalogue_file, promql, publish
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import CatalogueError, RulesRefused
+from tutordex_analysis.question.thresholds import REACH
 from tutordex_analysis.rule import Example, Fired, Record, Rule, Threshold
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.sink import (
@@ -165,7 +167,7 @@ def test_a_price_for_a_thousand_is_divided_and_bounds_are_floats():
 def test_an_edit_by_hand_is_seen():
     text = rules.files(KNOWN, LINKS)[rules.ALERTS]
     assert rules.untouched(text)
-    assert not rules.untouched(text.replace("10800", "10801"))
+    assert not rules.untouched(text.replace("5400", "5401"))
     assert not rules.untouched("groups: []\n")
 
 
@@ -180,6 +182,13 @@ def test_tests_of_alerts_that_are_gone_are_deleted_unless_somebody_edited_them(t
     (home / "One_test.yml").write_text((home / "One_test.yml").read_text() + "# mine\n")
     rules.write(made(two), LINKS, output=tmp_path, runbooks=tmp_path / "docs")
     assert {path.name for path in home.iterdir()} == {"One_test.yml", "Two_test.yml"}
+
+
+def test_a_learnt_limit_is_taken_as_long_as_it_is_made_for():
+    """Else that of an evening rules over a night of which it knows nothing, once the publisher is dead."""
+    accepted = pd.Timedelta(seconds=rule_rails.MOST_AGE_SECONDS)
+    assert accepted == REACH
+    assert accepted > pd.Timedelta(seconds=3600 + publish._RETRY_SECONDS)  # one renewal may fail
 
 
 def test_building_costs_little():
@@ -202,6 +211,10 @@ def test_building_costs_little():
         ("muted_by: [Mine]", "would mute the alert by itself"),
         ("hold: soon", "'soon' is not a duration"),
         ("by: [severity]", "cannot be a label"),
+        (
+            "by: [alert]\n    threshold: {human: 5, floor: 1, ceiling: 9}",
+            "'alert' names the alert of a published limit",
+        ),
         ("}\n  Mine: {value: up", "the key 'Mine' is here twice"),
     ],
 )
@@ -463,7 +476,7 @@ def test_the_tests_see_a_rule_without_rails(tmp_path):
     for broken in (
         re.sub(r"clamp\((max by .*?), 60, 1000\)", r"\1", text, flags=re.DOTALL),
         text.replace("or vector(300)", ""),
-        re.sub(r"\n +and on \(job, instance\) \(time.*10800 > -300\)", "", text),
+        re.sub(r"\n +and on \(job, instance\) \(time.*5400 > -300\)", "", text),
         re.sub(r"(tutordex_threshold\{[^}]*\}) == tutordex_threshold\{[^}]*\}", r"\1", text),
     ):
         assert broken != text

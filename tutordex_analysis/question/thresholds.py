@@ -27,7 +27,7 @@ from tutordex_analysis.question.ways import CHECKED
 from tutordex_analysis.rule import Rule, Threshold
 
 InForce: TypeAlias = Literal["learnt", "railed", "pinned", "human"]
-REACH = pd.Timedelta(hours=1)  # until the next run publishes
+REACH = pd.Timedelta(minutes=90)  # as long as the rules accept a limit; publish renews each hour, retries after 5 min
 A_DAY = pd.Timedelta(days=1)
 COLUMNS = (
     *("alert", "where", "labels", "value", "learnt", "human", "floor", "ceiling", "lower", "upper", "unit"),

@@ -6,7 +6,7 @@ from tutordex_analysis.rule import Rule, Threshold
 from tutordex_analysis.rulebook import IN_FORCE, LEARNT
 
 THRESHOLD = "tutordex_threshold"
-MOST_AGE_SECONDS = 3 * 3600  # what publish calls its validity
+MOST_AGE_SECONDS = 90 * 60  # as long as a learnt limit must serve (question.thresholds.REACH)
 _SKEW_SECONDS = 300  # how far ahead of ours a publisher's clock may be
 
 

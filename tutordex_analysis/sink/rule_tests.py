@@ -18,7 +18,7 @@ from tutordex_analysis.rulebook import IN_FORCE
 from tutordex_analysis.sink.rule_rails import MOST_AGE_SECONDS, THRESHOLD
 from tutordex_analysis.sink.rule_text import Links, Told, rendered
 
-_AGE_SECONDS = 9000  # of the limits that tests publish
+_AGE_SECONDS = MOST_AGE_SECONDS - 600  # of what is published in an example, at its end
 _VALUES = 1440  # of a series that stays as it is
 _SEGMENT = 3  # evaluations of each state of the rails
 _STEPS = tuple(
