@@ -11,7 +11,7 @@ import pytest
 
 from tests.test_publish_watch import ROOT
 from tests.user import command
-from tutordex_analysis import catalogue_file, cli, connect, pins_file
+from tutordex_analysis import catalogue_file, cli, connect, pins_file, publish
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.in_force import Limits, in_force
 from tutordex_analysis.moment import duration
@@ -269,3 +269,24 @@ def test_an_alert_is_built_in_shadow_and_a_wrong_name_is_told(folder, monkeypatc
     said = ended(monkeypatch, capsys, "rules", "build", "--shadow", "PostsVolumeSpikes")
     assert said.code == 2
     assert "did you mean PostsVolumeSpike?" in " ".join(said.stderr.replace("│", " ").split())
+
+
+def test_no_error_ends_the_renewing(monkeypatch):
+    monkeypatch.setattr(publish, "_RETRY_SECONDS", 0.02)
+    told, calls = [], []
+
+    def renew():
+        calls.append(len(calls))
+        if len(calls) < 3:
+            raise ZeroDivisionError("nobody thought of this")
+
+    def changed():
+        raise RuntimeError("nor of that")
+
+    with renewed(renew, every_seconds=3600, on_error=told.append, changed=changed, look_seconds=0.01):
+        deadline = time.monotonic() + 20
+        while len(calls) < 3:
+            assert time.monotonic() < deadline, told
+            time.sleep(0.01)
+        time.sleep(0.1)
+    assert (len(calls), [str(one) for one in told]) == (3, ["nobody thought of this"] * 2)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tutordex_analysis import issued
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import AnalysisError, NotEnoughData
+from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.in_force import Limits
 from tutordex_analysis.mask import Masks
@@ -229,7 +229,7 @@ def renewed(
 ) -> Iterator[None]:
     """Calls `renew` at once, at every interval and when something changed, beside what runs inside.
 
-    After an error it tries again after five minutes, or at the next interval or change.
+    After an error of any kind it tries again after five minutes, or at the next interval or change.
 
     Args:
         renew: What is called.
@@ -240,15 +240,21 @@ def renewed(
     """
     stop = threading.Event()
 
+    def said() -> object:
+        try:
+            return changed()
+        except Exception as error:  # what it reads, `renew` reads too and tells of
+            return repr(error)
+
     def work() -> None:
         while not stop.is_set():
-            seen, due = changed(), time.monotonic() + every_seconds
+            seen, due = said(), time.monotonic() + every_seconds
             try:
                 renew()
-            except (AnalysisError, OSError) as error:  # a full disk passes, as a server that is away does
+            except Exception as error:  # whatever it was: what is served goes on, and the next try may do
                 on_error(error)
                 due = min(due, time.monotonic() + _RETRY_SECONDS)
-            while time.monotonic() < due and changed() == seen:
+            while time.monotonic() < due and said() == seen:
                 if stop.wait(min(look_seconds, max(due - time.monotonic(), 0.0))):
                     return
 

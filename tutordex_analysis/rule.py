@@ -160,6 +160,8 @@ class Rule(Spec):
         theirs = {*self.guard_by, *(self.threshold.by if self.threshold else ())}
         if strange := sorted(theirs - {*self.by}):
             raise CatalogueError(f"the label {strange[0]!r} of a guard or a threshold must be in by: too")
+        if "alert" in self.by and self.threshold is not None and self.threshold.moves:
+            raise CatalogueError("the label 'alert' names the alert of a published limit; by: cannot have it too")
         if self.guard_by and self.guard is None:
             raise CatalogueError("guard_by needs a guard")
         return self

@@ -10,15 +10,17 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.source.local_alertmanager import LocalAlertmanager
-from tutordex_analysis import catalogue_file, promql
+from tutordex_analysis import catalogue_file, promql, publish
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import CatalogueError, RulesRefused
+from tutordex_analysis.question.thresholds import REACH
 from tutordex_analysis.rule import Example, Fired, Record, Rule, Threshold
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.sink import (
@@ -182,6 +184,13 @@ def test_tests_of_alerts_that_are_gone_are_deleted_unless_somebody_edited_them(t
     assert {path.name for path in home.iterdir()} == {"One_test.yml", "Two_test.yml"}
 
 
+def test_a_learnt_limit_is_taken_as_long_as_it_is_made_for():
+    """Else that of an evening rules over a night of which it knows nothing, once the publisher is dead."""
+    accepted = pd.Timedelta(seconds=rule_rails.MOST_AGE_SECONDS)
+    assert accepted == REACH
+    assert accepted > pd.Timedelta(seconds=3600 + publish._RETRY_SECONDS)  # one renewal may fail
+
+
 def test_building_costs_little():
     start = time.process_time()
     rules.files(KNOWN, LINKS)
@@ -202,6 +211,10 @@ def test_building_costs_little():
         ("muted_by: [Mine]", "would mute the alert by itself"),
         ("hold: soon", "'soon' is not a duration"),
         ("by: [severity]", "cannot be a label"),
+        (
+            "by: [alert]\n    threshold: {human: 5, floor: 1, ceiling: 9}",
+            "'alert' names the alert of a published limit",
+        ),
         ("}\n  Mine: {value: up", "the key 'Mine' is here twice"),
     ],
 )

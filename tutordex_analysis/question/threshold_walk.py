@@ -46,7 +46,7 @@ def over(
         catalogue: Rules, limits, civil time.
         moments: Rising, UTC.
         masks: Stretches that nothing is learnt from; only what had ended by then counts.
-        reach: How long a limit must serve, zero for its moment alone; publish looks an hour ahead.
+        reach: How long a limit must serve, zero for its moment alone; publish looks 90 minutes ahead.
         from_human: The first limit moves on from the human value, as a first run does; false: it is what history says.
         capacity: Whether limits of capacity are learnt.
 
