@@ -20,7 +20,10 @@ LEVELS = (
     {"errors"},
     {"moment", "disk"},
     {"frame", "promql", "promql_labels", "measure", "civil", "spec", "yaml_file"},
-    {"part", "limit", "mask", "watch", "change", "experiment", "inventory", "rule", "rule_groups", "rule_inline"},
+    {
+        *("part", "limit", "mask", "watch", "change", "experiment", "inventory", "rule", "rule_groups", "rule_inline"),
+        "slo",
+    },
     {
         "catalogue",
         "rulebook",
