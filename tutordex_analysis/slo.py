@@ -44,7 +44,7 @@ class Counted(Spec):
     labels: dict[str, str] = Field({}, description='Only series with these labels, such as {le: "300.0"}')
 
 
-Events = Annotated[Counted, BeforeValidator(_events)]
+Events = Annotated[Counted, BeforeValidator(_events, json_schema_input_type=Counted | str)]
 
 
 class Wait(Spec):
