@@ -75,12 +75,12 @@ class _Case:
         over = at + self._over
         yield self._example("it burned and is over", [(at, *much), (self._over, *self._share(0))], at=over)
         if self._is_ticket:
-            stray = [(at, *much), (self._over - 60, _RARE, 0.0), (1, 0.0, 1.0), (59, _RARE, 0.0)]
+            stray = [(at, *much), (self._over - 150, _RARE, 0.0), (1, 0.0, 1.0), (149, _RARE, 0.0)]
             yield self._example("it burned days ago, and a single one is bad since", stray, at=over)
         if self.slo.least > 3 or self.slo.least_bad > 1:
-            yield self._example("one of three is bad", [(at - 30, 0, 0), (1, 0, 1), (1, 2, 0), (28, 0, 0)])
+            yield self._example("one of three is bad", [(at - 31, 0, 0), (1, 0, 1), (1, 2, 0), (29, 0, 0)])
         few = self.slo.least_bad - 1
-        yield self._example("one bad event too few", [(at - 30, 0, 0), (1, self.slo.least, few), (29, 0, 0)])
+        yield self._example("one bad event too few", [(at - 31, 0, 0), (1, self.slo.least, few), (30, 0, 0)])
         yield self._example("no events", [(at, 0, 0)])
         yield self._example("no numbers", [], more="NaN", at=_NO_NUMBERS)
         yield self._example("no series", [], more="absent")
@@ -114,8 +114,8 @@ class _Case:
 
     @property
     def _pause(self) -> int:
-        """Minutes in which the shortest window holds no event any more."""
-        return min(_minutes(one.short) for one in self.some) + 5
+        """Minutes after which no short window holds an event, and what fired in one is over."""
+        return max(_minutes(one.short) for one in self.some) + 30
 
     def _share(self, bad: float, times: float = 1.0) -> tuple[float, float]:
         """Good and bad events a minute, enough of them for the least of an hour."""

@@ -108,7 +108,7 @@ def _objective(given: object) -> float:
     if given == 100:
         raise CatalogueError("an objective of 100 leaves no error budget; promise a little less, such as 99.9")
     if 0 < given <= 1:
-        raise CatalogueError(f"objective {given:g} looks like a share; Sloth writes percent, such as {100 * given:g}")
+        raise CatalogueError(f"objective {given:g} looks like a share; Sloth writes percent: 99.9 for 0.999")
     if not 0 < given < 100:
         raise CatalogueError(told)
     return round(given / 100, 12)
