@@ -27,6 +27,7 @@ LEVELS = (
     {
         "catalogue",
         "rulebook",
+        "experiment_data",
         "catalogue_file",
         "catalogue_add",
         "settings",

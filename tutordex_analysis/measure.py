@@ -187,3 +187,13 @@ def largest(values: np.ndarray) -> float:
     """The largest size among the finite values, 0 without any."""
     finite = np.abs(values[np.isfinite(values)])
     return float(finite.max()) if len(finite) else 0.0
+
+
+def count_text(n: int, noun: str) -> str:
+    """A number of things in words, in one or many.
+
+    Example:
+        >>> count_text(1, "row"), count_text(1234, "row")
+        ('1 row', '1,234 rows')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -37,6 +37,7 @@ ROWS = [
 ]  # fmt: skip
 PLAN = Experiment(
     name="order", title="Order", unit="user", arms={"control": "a", "treatment": "b"}, start=START,
+    end="2026-11-01T00:00Z", looks="once",
     events={
         "exposures": "analytics_events", "outcomes": "analytics_events", "arm": "meta.experiment.variant",
         "experiment": "meta.experiment.name", "value": "meta.seconds", "segments": ["meta.surface"],
