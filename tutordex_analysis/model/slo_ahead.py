@@ -1,0 +1,262 @@
+"""When an error budget is gone, if things go on as they do now: simulated futures of good and bad events.
+
+What goes on is the share of bad events since it last changed, the traffic of the last weeks, and incidents as often and
+as large as there were. What leaves the rolling period is given back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from tutordex_analysis.frame import Floats
+from tutordex_analysis.model import slo
+from tutordex_analysis.moment import Span, duration
+
+QUANTILES = (0.1, 0.5, 0.9)
+LEAST_DAYS = 2.0
+_CHANGES = 1 / 60  # chance that a day begins another share of bad events
+_KEPT = 0.9  # of the squared differences between days; the largest are those at a change
+_LESS = float(stats.chi2.cdf(stats.chi2.ppf(_KEPT, 1), 3)) / _KEPT  # their mean, where chance alone makes them
+_NOISE = 1.5 * (3 * float(stats.chi2.cdf(stats.chi2.ppf(_KEPT, 1), 5)) / _KEPT - _LESS**2)  # neighbours share a day
+_SURE = 2.0  # errors above 1, about one in ten by chance since squares are skewed
+_FEWEST = 5  # differences that can tell
+_DAY = pd.Timedelta("1d")
+_WEEK = pd.Timedelta("7D")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """When the budget is gone.
+
+    Attributes:
+        dates: By probability (0.1, 0.5, 0.9): the moment by which it is gone with that probability; NaT where not
+            within one period from now.
+        survives: Probability that it is never gone within one period from now; NaN where nobody can tell.
+        share: The share of bad events that goes on, without incidents.
+        bad_a_day: Bad events a day that this makes.
+        since: From when on it has been so, roughly.
+        lacks: Why nobody can tell; "" where it can be told.
+    """
+
+    dates: dict[float, pd.Timestamp]
+    survives: float
+    share: float = math.nan
+    bad_a_day: float = math.nan
+    since: pd.Timestamp = pd.NaT
+    lacks: str = ""
+
+
+def ahead(events: pd.DataFrame, *, objective: float, period: Span, n: int = 1000, seed: int = 0) -> Ahead:
+    """Looks one period ahead.
+
+    Args:
+        events: As `slo.budget` takes them, at a step that divides a day.
+        objective: Promised share of good events.
+        period: Over which it is promised, rolling.
+        n: Simulated futures.
+        seed: Of chance.
+
+    References:
+        Adams & MacKay (2007), arXiv:0710.3742, for the share since it last changed; Gott (1993), Nature 363, 315-319,
+        for how long an incident goes on that is not over.
+    """
+    nothing = dict.fromkeys(QUANTILES, pd.NaT)
+    known = slo.checked(events, objective=objective)
+    end = events["ds"].iloc[-1]
+    if known.empty or float(known["total"].sum()) == 0:
+        return Ahead(dates=nothing, survives=math.nan, lacks="there were no events")
+    lasting = (end - known["ds"].iloc[0]) / _DAY
+    if lasting < LEAST_DAYS:
+        return Ahead(
+            dates=nothing, survives=math.nan,
+            lacks=f"{lasting:.1f} days of history tell nothing of the days to come; it takes {LEAST_DAYS:g}",
+        )  # fmt: skip
+    now = slo.budget(events, objective=objective, period=period)
+    rng = np.random.default_rng(seed)
+    found = slo.incidents(events, objective=objective, period=period)
+    quiet = _without(known, found)
+    profile = _traffic(known, end=end, step=_step(events), steps=_steps(events, period))
+    if profile.sum() == 0:
+        return Ahead(dates=nothing, survives=math.nan, lacks="there were no events in the last four weeks")
+    days = _days(quiet, end)
+    spread = _spread(days)
+    shares, begun = _shares(days, spread=spread, n=n, rng=rng)
+    per_day = round(_DAY / _step(events))
+    bad = _bad(shares, profile, per_day=per_day, spread=spread, rng=rng)
+    bad += _incidents(found, known, profile, step=_step(events), rng=rng, n=n)
+    total = np.broadcast_to(profile, bad.shape)
+    bad = np.minimum(bad, total)
+    crossed = _crossed(events, bad, total, objective=objective, period=period)
+    dates = _dates(crossed, end=end, step=_step(events), gone=now.remaining <= 0)
+    share = float(np.median(shares))
+    return Ahead(
+        dates=dates,
+        survives=float(np.isinf(crossed).mean()) if now.remaining > 0 else 0.0,
+        share=share,
+        bad_a_day=share * float(profile[: 7 * per_day].sum()) / min(7, len(profile) / per_day),
+        since=end - begun * _DAY,
+    )
+
+
+def _without(known: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """The steps with the usual number of bad events in place of incidents."""
+    usual = slo.usual_share(known) * known["total"].to_numpy(float)
+    inside = np.zeros(len(known), dtype=bool)
+    for start, stop in zip(found["start"], found["end"], strict=True):
+        inside |= ((known["ds"] > start) & (known["ds"] <= stop)).to_numpy()
+    return known.assign(bad=np.where(inside, np.minimum(usual, known["bad"]), known["bad"]))
+
+
+def _days(known: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
+    """bad and total of each stretch of 24 hours before the end, the oldest first; those without events are left out."""
+    back = ((end - known["ds"]) // _DAY).to_numpy()
+    days = known.groupby(back)[["bad", "total"]].sum().sort_index(ascending=False)
+    return days[days["total"] > 0]
+
+
+def _spread(days: pd.DataFrame) -> float:
+    """How many times the chance of single events neighbouring days differ; 1 where that may be chance itself.
+
+    The largest differences are left out, those at a change of level are among them; days with many bad events count
+    for more, since it is them that go on.
+
+    References:
+        Neumann (1941), Annals of Mathematical Statistics 12, 367-395, for differences of neighbours.
+    """
+    bad, total = (days[name].to_numpy(float) for name in ("bad", "total"))
+    weights = bad[1:] + bad[:-1]
+    some = weights > 0
+    if some.sum() < _FEWEST:
+        return 1.0
+    gaps = (bad[1:] / total[1:] - bad[:-1] / total[:-1]) ** 2
+    chance = weights / (total[1:] + total[:-1]) * (1 / total[1:] + 1 / total[:-1])
+    squares, weights = (gaps[some] / chance[some]), weights[some]
+    kept = np.argsort(squares)[: math.ceil(_KEPT * len(squares))]
+    weights = weights[kept] / weights[kept].sum()
+    found = float(weights @ squares[kept]) / _LESS
+    error = math.sqrt(_NOISE * float(weights @ weights)) / _LESS
+    return found if found > 1 + _SURE * error else 1.0
+
+
+def _shares(days: pd.DataFrame, *, spread: float, n: int, rng: np.random.Generator) -> tuple[Floats, float]:
+    """Draws of the share of bad events now, and how many days ago it most likely changed.
+
+    Each day goes on with the share of the day before or begins another; how long it has gone on is weighed by how well
+    that foretold the days. Counts are divided by `spread`, which makes them as rare as they count.
+    """
+    bad, total = days["bad"].to_numpy(float) / spread, days["total"].to_numpy(float) / spread
+    shape0, rate0 = 0.5, 0.5 / ((bad.sum() + 0.5 / spread) / total.sum())
+    shape, rate, weights = np.array([shape0]), np.array([rate0]), np.array([0.0])
+    for count, exposure in zip(bad, total, strict=True):
+        likely = (
+            special.gammaln(shape + count) - special.gammaln(shape) - special.gammaln(count + 1)
+            + shape * np.log(rate / (rate + exposure)) + count * np.log(exposure / (rate + exposure))
+        )  # fmt: skip
+        grown = weights + likely + math.log1p(-_CHANGES)
+        new = special.logsumexp(weights + likely) + math.log(_CHANGES)
+        weights = np.concatenate([[new], grown])
+        weights -= special.logsumexp(weights)
+        shape = np.concatenate([[shape0], shape + count])
+        rate = np.concatenate([[rate0], rate + exposure])
+    # the first has seen no day yet: it is what a change after the last one would bring, and we say what goes on
+    chances = np.exp(weights[1:] - special.logsumexp(weights[1:]))
+    which = rng.choice(len(chances), size=n, p=chances) + 1
+    return rng.gamma(shape[which], 1 / rate[which]), float(np.argmax(chances) + 1)
+
+
+def _traffic(known: pd.DataFrame, *, end: pd.Timestamp, step: pd.Timedelta, steps: int) -> Floats:
+    """Events in each step to come: the mean of the same step of the last four weeks; of a day where there is no week."""
+    recent = known[known["ds"] > end - 4 * _WEEK]
+    season = _WEEK if end - recent["ds"].iloc[0] >= _WEEK - step else _DAY if len(recent) else _WEEK
+    length = round(season / step)
+    place = ((end - recent["ds"]) // step).to_numpy() % length
+    means = recent.groupby(place)["total"].mean().reindex(range(length))
+    means = means.fillna(float(recent["total"].mean()) if len(recent) else 0.0)
+    back = (-np.arange(1, steps + 1)) % length
+    found: Floats = means.to_numpy(float)[back]
+    return found
+
+
+def _bad(shares: Floats, profile: Floats, *, per_day: int, spread: float, rng: np.random.Generator) -> Floats:
+    """Bad events of each step in each future, shape (n, steps): days differ as they did, steps by chance."""
+    means = shares[:, None] * profile[None, :]
+    if spread > 1:
+        day = np.arange(len(profile)) // per_day
+        daily = np.add.reduceat(means, np.flatnonzero(np.diff(day, prepend=-1)), axis=1)
+        with np.errstate(divide="ignore"):
+            shape = np.clip(daily / (spread - 1), 1e-9, 1e9)
+        means = means * (rng.gamma(shape) / shape)[:, day]
+    return rng.poisson(means).astype(float)
+
+
+def _incidents(
+    found: pd.DataFrame, known: pd.DataFrame, profile: Floats, *, step: pd.Timedelta, rng: np.random.Generator, n: int
+) -> Floats:
+    """Bad events of incidents to come, shape (n, steps): as often and as large as those that were, and the last goes on.
+
+    One that is not over lasts as long again with a chance of one half.
+    """
+    steps = len(profile)
+    more = np.zeros((n, steps))
+    if found.empty:
+        return more
+    sizes = (found["bad"] - found["expected"]).to_numpy(float)
+    lasted = len(known) * step / _DAY
+    often = rng.gamma(len(sizes), size=n) / lasted * (steps * step / _DAY)
+    for row, count in enumerate(rng.poisson(often)):
+        np.add.at(more[row], rng.integers(0, steps, count), rng.choice(sizes, count))
+    last = found.iloc[-1]
+    if last["ongoing"]:
+        so_far = (last["end"] - last["start"]) / step
+        left = so_far * (1 / rng.uniform(size=n) - 1)
+        pace = sizes[-1] / max(float(last["total"]), 1.0)
+        share = np.clip(left[:, None] - np.arange(steps)[None, :], 0.0, 1.0)
+        more += pace * profile[None, :] * share
+    return more
+
+
+def _crossed(events: pd.DataFrame, bad: Floats, total: Floats, *, objective: float, period: Span) -> Floats:
+    """Steps from now until the budget is gone in each future, with a fraction; infinite where it never is."""
+    n, steps = bad.shape
+    length = _steps(events, period)
+    found = np.full(n, np.inf)
+    over = []
+    for past, future, factor in ((events["bad"], bad, 1.0), (events["total"], total, 1 - objective)):
+        before = np.nan_to_num(past.to_numpy(float)[-length:])
+        before = np.concatenate([np.zeros(length - len(before)), before])
+        leaves = np.cumsum(before[:steps])
+        over.append(factor * (before.sum() - leaves + np.cumsum(future, axis=1)))
+    short = over[0] - over[1]  # bad above what is allowed
+    hit = short >= 0
+    some = hit.any(axis=1)
+    at = hit.argmax(axis=1)[some]
+    here = short[some, at]
+    begin = float(events["bad"].tail(length).sum() - (1 - objective) * events["total"].tail(length).sum())
+    before_it = np.where(at > 0, short[some, np.maximum(at - 1, 0)], min(begin, 0.0))
+    part = np.where(here > before_it, -before_it / (here - before_it), 0.0)
+    found[some] = at + np.clip(part, 0.0, 1.0)
+    return found
+
+
+def _dates(
+    crossed: Floats, *, end: pd.Timestamp, step: pd.Timedelta, gone: bool
+) -> dict[float, pd.Timestamp]:
+    """Quantiles of the moments; now where the budget is gone."""
+    if gone:
+        return dict.fromkeys(QUANTILES, end)
+    ordered = np.sort(crossed)
+    places = [ordered[min(math.ceil(p * len(ordered)) - 1, len(ordered) - 1)] for p in QUANTILES]
+    return {p: end + place * step if math.isfinite(place) else pd.NaT for p, place in zip(QUANTILES, places, strict=True)}
+
+
+def _steps(events: pd.DataFrame, period: Span) -> int:
+    return max(round(duration(period) / _step(events)), 1)
+
+
+def _step(events: pd.DataFrame) -> pd.Timedelta:
+    return pd.Timedelta(events["ds"].diff().min())
