@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -177,7 +178,7 @@ def usual_share(known: pd.DataFrame) -> Floats:
 
     Half a bad event is added to each day, so that a day without any does not make the next one an incident.
     """
-    day = ((known["ds"].iloc[-1] - known["ds"]) // _DAY).to_numpy()  # 0 is the last
+    day = back(known, known["ds"].iloc[-1], _DAY)
     days = known.groupby(day)[["bad", "total"]].sum().reindex(range(int(day.max()) + 1))
     share = ((days["bad"] + 0.5) / (days["total"] + 1)).where(days["total"] > 0)
     usual = share.rolling(_AROUND, center=True, min_periods=1).median()
@@ -211,6 +212,11 @@ def rolling(values: Floats, length: int) -> Floats:
     ends = np.arange(1, len(sums))
     found: Floats = sums[ends] - sums[np.maximum(ends - length, 0)]
     return found
+
+
+def back(known: pd.DataFrame, end: pd.Timestamp, length: pd.Timedelta) -> npt.NDArray[np.int64]:
+    """How many whole lengths before the end each step lies; 0 is the last."""
+    return np.floor(np.asarray((end - pd.DatetimeIndex(known["ds"])) / length)).astype(np.int64)
 
 
 def _step(events: pd.DataFrame) -> pd.Timedelta:

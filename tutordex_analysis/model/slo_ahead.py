@@ -7,6 +7,7 @@ as large as there were. What leaves the rolling period is given back.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,20 +35,20 @@ class Ahead:
     """When the budget is gone.
 
     Attributes:
-        dates: By probability (0.1, 0.5, 0.9): the moment by which it is gone with that probability; NaT where not
+        dates: By probability (0.1, 0.5, 0.9): the moment by which it is gone with that probability; None where not
             within one period from now.
         survives: Probability that it is never gone within one period from now; NaN where nobody can tell.
         share: The share of bad events that goes on, without incidents.
         bad_a_day: Bad events a day that this makes.
-        since: From when on it has been so, roughly.
+        since: From when on it has been so, roughly; None where nobody can tell.
         lacks: Why nobody can tell; "" where it can be told.
     """
 
-    dates: dict[float, pd.Timestamp]
+    dates: Mapping[float, pd.Timestamp | None]
     survives: float
     share: float = math.nan
     bad_a_day: float = math.nan
-    since: pd.Timestamp = pd.NaT
+    since: pd.Timestamp | None = None
     lacks: str = ""
 
 
@@ -65,7 +66,7 @@ def ahead(events: pd.DataFrame, *, objective: float, period: Span, n: int = 1000
         Adams & MacKay (2007), arXiv:0710.3742, for the share since it last changed; Gott (1993), Nature 363, 315-319,
         for how long an incident goes on that is not over.
     """
-    nothing = dict.fromkeys(QUANTILES, pd.NaT)
+    nothing: dict[float, pd.Timestamp | None] = dict.fromkeys(QUANTILES)
     known = slo.checked(events, objective=objective)
     end = events["ds"].iloc[-1]
     if known.empty or float(known["total"].sum()) == 0:
@@ -113,9 +114,8 @@ def _without(known: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _days(known: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
-    """bad and total of each stretch of 24 hours before the end, the oldest first; those without events are left out."""
-    back = ((end - known["ds"]) // _DAY).to_numpy()
-    days = known.groupby(back)[["bad", "total"]].sum().sort_index(ascending=False)
+    """Bad and total of each stretch of 24 hours before the end, the oldest first; those without events are left out."""
+    days = known.groupby(slo.back(known, end, _DAY))[["bad", "total"]].sum().sort_index(ascending=False)
     return days[days["total"] > 0]
 
 
@@ -170,15 +170,15 @@ def _shares(days: pd.DataFrame, *, spread: float, n: int, rng: np.random.Generat
 
 
 def _traffic(known: pd.DataFrame, *, end: pd.Timestamp, step: pd.Timedelta, steps: int) -> Floats:
-    """Events in each step to come: the mean of the same step of the last four weeks; of a day where there is no week."""
+    """Events in each step to come: the mean of the same step of the week over four weeks, of the day without a week."""
     recent = known[known["ds"] > end - 4 * _WEEK]
     season = _WEEK if end - recent["ds"].iloc[0] >= _WEEK - step else _DAY if len(recent) else _WEEK
     length = round(season / step)
-    place = ((end - recent["ds"]) // step).to_numpy() % length
+    place = slo.back(recent, end, step) % length
     means = recent.groupby(place)["total"].mean().reindex(range(length))
     means = means.fillna(float(recent["total"].mean()) if len(recent) else 0.0)
-    back = (-np.arange(1, steps + 1)) % length
-    found: Floats = means.to_numpy(float)[back]
+    ahead_of = (-np.arange(1, steps + 1)) % length
+    found: Floats = means.to_numpy(float)[ahead_of]
     return found
 
 
@@ -197,7 +197,7 @@ def _bad(shares: Floats, profile: Floats, *, per_day: int, spread: float, rng: n
 def _incidents(
     found: pd.DataFrame, known: pd.DataFrame, profile: Floats, *, step: pd.Timedelta, rng: np.random.Generator, n: int
 ) -> Floats:
-    """Bad events of incidents to come, shape (n, steps): as often and as large as those that were, and the last goes on.
+    """Bad events of incidents to come, shape (n, steps): as often and as large as they were, and the last goes on.
 
     One that is not over lasts as long again with a chance of one half.
     """
@@ -243,15 +243,13 @@ def _crossed(events: pd.DataFrame, bad: Floats, total: Floats, *, objective: flo
     return found
 
 
-def _dates(
-    crossed: Floats, *, end: pd.Timestamp, step: pd.Timedelta, gone: bool
-) -> dict[float, pd.Timestamp]:
+def _dates(crossed: Floats, *, end: pd.Timestamp, step: pd.Timedelta, gone: bool) -> dict[float, pd.Timestamp | None]:
     """Quantiles of the moments; now where the budget is gone."""
     if gone:
         return dict.fromkeys(QUANTILES, end)
     ordered = np.sort(crossed)
     places = [ordered[min(math.ceil(p * len(ordered)) - 1, len(ordered) - 1)] for p in QUANTILES]
-    return {p: end + place * step if math.isfinite(place) else pd.NaT for p, place in zip(QUANTILES, places, strict=True)}
+    return {p: end + place * step if math.isfinite(place) else None for p, place in zip(QUANTILES, places, strict=True)}
 
 
 def _steps(events: pd.DataFrame, period: Span) -> int:

@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from tutordex_analysis.mask import NO_MASKS, Masks
-from tutordex_analysis.measure import chance_text, day_text, number_text
+from tutordex_analysis.measure import chance_text, day_text, number_text, share_text
 from tutordex_analysis.model import slo as model
 from tutordex_analysis.model.slo import Budget
 from tutordex_analysis.model.slo_ahead import Ahead, ahead
 from tutordex_analysis.moment import duration
 from tutordex_analysis.question.finding import Finding, table
 from tutordex_analysis.question.slo_events import Kept
+from tutordex_analysis.question.wording import span
 from tutordex_analysis.slo import Slo
 
 State: TypeAlias = Literal["kept", "at_risk", "broken", "off", "unknown"]
@@ -40,6 +41,7 @@ _SILENT = pd.Timedelta("3D")  # without an event for so long it is switched off
 _LIKELY = 0.5  # a budget that survives with a smaller chance is at risk
 _WORTH = 0.01  # incidents that took less of the budget are not told
 _TOLD = 5  # incidents in a table
+_BESIDE = 3  # what else was at that time, at most
 _WHOLE = 0.95  # a period of which less is known is said to be
 
 
@@ -55,7 +57,8 @@ class Told:
         ahead: When the budget is gone; None where nothing is known.
         burn: Burn rates by window, as `model.slo.burn_rates`.
         over_time: As `model.slo.over_time`, over the period.
-        incidents: As `model.slo.incidents`, those of the period, the most expensive first, with `name`.
+        incidents: As `model.slo.incidents`, those of the period, the most expensive first,
+            with `name` and `beside`, what else was told of that time.
     """
 
     slo: Slo
@@ -116,20 +119,19 @@ def tell(kept: Kept, *, tz: str, masks: Masks = NO_MASKS, seed: int = 0) -> Told
     slo, events, zone = kept.slo, kept.events, ZoneInfo(tz)
     if kept.lacks:
         return _untold(slo, "unknown", f"{slo.title}: cannot be told: {kept.lacks}.")
-    of = {"objective": slo.objective, "period": slo.period}
-    budget = model.budget(events, **of)
+    budget = model.budget(events, objective=slo.objective, period=slo.period)
     if silent := _silent_since(events):
         said = f"{slo.title}: no {slo.noun} since {day_text(silent, zone)}, so there is nothing to keep or to break."
         return _untold(slo, "off", said, budget)
     if budget.total < slo.least:
         said = f"{budget.total:,.0f} {slo.noun} in {_span(budget)} are too few to say; it takes {slo.least}"
         return _untold(slo, "unknown", f"{slo.title}: cannot be told: {said}.", budget)
-    found = _named(model.incidents(events, **of), masks, slo)
-    to_come = ahead(events, **of, seed=seed)
+    found = _named(model.incidents(events, objective=slo.objective, period=slo.period), masks, slo)
+    to_come = ahead(events, objective=slo.objective, period=slo.period, seed=seed)
     state: State = "broken" if budget.remaining <= 0 else "at_risk" if to_come.survives < _LIKELY else "kept"
     inside = found[(found["spent"] >= _WORTH) & (found["end"] > budget.since)]
     worst = inside.sort_values("spent", ascending=False, kind="stable").head(_TOLD).reset_index(drop=True)
-    lately = model.over_time(events, **of)
+    lately = model.over_time(events, objective=slo.objective, period=slo.period)
     return Told(
         slo=slo,
         state=state,
@@ -178,7 +180,7 @@ def _untold(slo: Slo, state: State, sentence: str, budget: Budget | None = None)
     return Told(
         slo=slo, state=state, sentence=sentence, budget=budget, ahead=None, burn={},
         over_time=pd.DataFrame(columns=["ds", "remaining", "whole"]),
-        incidents=pd.DataFrame(columns=[*model.INCIDENTS, "name"]),
+        incidents=pd.DataFrame(columns=[*model.INCIDENTS, "name", "beside"]),
     )  # fmt: skip
 
 
@@ -190,9 +192,9 @@ def _silent_since(events: pd.DataFrame) -> pd.Timestamp | None:
 
 
 def _named(found: pd.DataFrame, masks: Masks, slo: Slo) -> pd.DataFrame:
-    """Incidents with the name that a person, else an alert, gave to that time; "" without one."""
-    order = {"incident": 0, "alert": 1}
-    known = sorted((one for one in masks.masks if one.origin in order), key=lambda one: (order[one.origin], one.start))
+    """Incidents with what a person, else an alert, else a silence says of that time; "" where nobody does."""
+    order = {"incident": 0, "alert": 1, "silence": 2}
+    known = sorted(masks.masks, key=lambda one: (order[one.origin], one.start))
     names = []
     for start, end in zip(found["start"], found["end"], strict=True):
         mine = (
@@ -200,21 +202,22 @@ def _named(found: pd.DataFrame, masks: Masks, slo: Slo) -> pd.DataFrame:
             for one in known
             if one.start < end and one.end > start and (not slo.signals or any(map(one.concerns, slo.signals)))
         )
-        names.append(next(mine, ""))
-    return found.assign(name=names)
+        names.append([*dict.fromkeys(mine)])
+    first = [one[0] if one else "" for one in names]
+    return found.assign(name=first, beside=["; ".join(one[:_BESIDE]) for one in names])
 
 
 def _sentences(
     slo: Slo, budget: Budget, to_come: Ahead, worst: pd.DataFrame, kept: Kept, zone: ZoneInfo
 ) -> Iterator[str]:
-    promised = f"promised {_percent(slo.objective)}, kept {_percent(budget.kept)}"
+    promised = f"promised {share_text(slo.objective)}, kept {share_text(budget.kept)}"
     counts = f"{_number(budget.bad)} of {budget.total:,.0f} {slo.noun} were bad, {_number(budget.allowed)} may be"
     if budget.remaining <= 0:
         yield f"{slo.title}: broken ({promised}): {counts}."
     else:
         yield f"{slo.title}: {_left(budget)} of the budget is left ({promised}): {counts}."
     if budget.known < _WHOLE:
-        yield f"It is counted over {_span(budget)}, which is what is known of {slo.period}."
+        yield f"It is counted over {_span(budget)}, which is what is known of {span(slo.period)}."
     if to_come.lacks:
         yield f"Nobody can tell how long it lasts: {to_come.lacks}."
     elif budget.remaining > 0:
@@ -226,7 +229,7 @@ def _sentences(
         again = " and goes on" if first["ongoing"] else ""
         yield (
             f"What went wrong on {begin:%A}, {day_text(first['start'], zone, clock=True)}{name}, took "
-            f"{_percent(first['spent'])} of the budget{again}."
+            f"{share_text(first['spent'])} of the budget{again}."
         )
     if kept.late >= 1:
         yield f"{kept.late:,.0f} {slo.noun} count as bad since others waited too long meanwhile."
@@ -234,19 +237,19 @@ def _sentences(
 
 def _lasts(to_come: Ahead, slo: Slo, zone: ZoneInfo) -> str:
     early, likely, late = (to_come.dates[p] for p in (0.1, 0.5, 0.9))
-    if pd.isna(early):
-        return f"As things go it lasts ({chance_text(to_come.survives)} that it survives the next {slo.period})."
+    if early is None:
+        return f"As things go it lasts ({chance_text(to_come.survives)} that it survives the next {span(slo.period)})."
     until = f"not before {day_text(early, zone)}"
-    if not pd.isna(late):
+    if late is not None:
         until = f"between {day_text(early, zone)} and {day_text(late, zone)}"
-    if pd.isna(likely):
+    if likely is None:
         return (
             f"As things go it more likely lasts ({chance_text(to_come.survives)} that it survives the next "
-            f"{slo.period}), and is gone {until} where it does not."
+            f"{span(slo.period)}), and is gone {until} where it does not."
         )
     return (
         f"As things go it is gone about {day_text(likely, zone)}, {until} ({chance_text(to_come.survives)} that it "
-        f"survives the next {slo.period})."
+        f"survives the next {span(slo.period)})."
     )
 
 
@@ -276,7 +279,7 @@ def _action(one: Told) -> str:
 
 def _row(one: Told) -> dict[str, object]:
     known = one.budget if one.state not in ("off", "unknown") else None
-    dates = one.ahead.dates if one.ahead is not None else dict.fromkeys((0.1, 0.5, 0.9), pd.NaT)
+    dates = one.ahead.dates if one.ahead is not None else dict.fromkeys((0.1, 0.5, 0.9))
     return {
         "title": one.title,
         "objective": one.slo.objective,
@@ -293,19 +296,8 @@ def _row(one: Told) -> dict[str, object]:
     }
 
 
-def _left(budget: Budget | None) -> str:
-    """What is left in percent; never rounded up to all of it, nor down to nothing."""
-    if budget is None or math.isnan(budget.remaining):
-        return "unknown"
-    percent = 100 * budget.remaining
-    return f"{number_text(float(f'{percent:.2g}'))} %".replace("-", "−")
-
-
-def _percent(share: float) -> str:
-    """A share in percent, with as many digits as tell it from all."""
-    digits = 1 if share >= 1 or share <= 0 else max(1, math.ceil(-math.log10(min(1 - share, 1.0)) - 2) + 1)
-    text = f"{100 * share:.{min(digits, 4)}f}"
-    return f"{text.rstrip('0').rstrip('.')} %"
+def _left(budget: Budget) -> str:
+    return share_text(budget.remaining)
 
 
 def _number(value: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue, Signal
@@ -66,7 +65,7 @@ def _kept(source: Reads, slo: Slo, time_range: TimeRange) -> Kept:
     late = 0.0
     if slo.late_while is not None:
         waited = _waited(source, slo.late_while, time_range)
-        with_waits = np.maximum(bad, total * waited)
+        with_waits = bad.combine(total * waited, max)
         late, bad = float((with_waits - bad).sum()), with_waits
     events = pd.DataFrame({"ds": total.index, "bad": bad.to_numpy(float), "total": total.to_numpy(float)})
     known = events["total"].notna().to_numpy()
@@ -74,7 +73,7 @@ def _kept(source: Reads, slo: Slo, time_range: TimeRange) -> Kept:
 
 
 def _counted(source: Reads, slo: Slo, time_range: TimeRange) -> tuple[pd.Series, pd.Series]:
-    """bad and total of each step; a counter that is not there yet has counted nothing while the other one counts."""
+    """Bad and total of each step; a counter that is not there yet has counted nothing while the other one counts."""
     good, bad, total = (
         None if one is None else _sum(source, one, time_range) for one in (slo.good, slo.bad, slo.total)
     )
@@ -83,7 +82,7 @@ def _counted(source: Reads, slo: Slo, time_range: TimeRange) -> tuple[pd.Series,
     assert total is not None  # noqa: S101 - the spec has two of the three
     if bad is not None:
         bad = bad.fillna(0 * total)
-        return bad, np.maximum(total, bad)
+        return bad, total.combine(bad, max)
     assert good is not None  # noqa: S101
     return (total - good).clip(lower=0.0), total
 
@@ -97,7 +96,7 @@ def _sum(source: Reads, counted: Counted, time_range: TimeRange) -> pd.Series:
 
 
 def _queried(source: Reads, slo: Slo, time_range: TimeRange) -> tuple[pd.Series, pd.Series]:
-    """bad and total of each step from rates over it."""
+    """Bad and total of each step from rates over it."""
     seconds = time_range.step.total_seconds()
     window = f"{seconds:.0f}s"
     found = []
@@ -105,13 +104,17 @@ def _queried(source: Reads, slo: Slo, time_range: TimeRange) -> tuple[pd.Series,
         frame = source.query(str(query).replace(WINDOW, window), time_range)
         found.append(seconds * frame.groupby("ds")["y"].sum(min_count=1).reindex(time_range.grid))
     bad, total = found
-    return np.minimum(bad.fillna(0 * total), total), total
+    return bad.fillna(0 * total).combine(total, min), total
 
 
 def _waited(source: Reads, wait: Wait, time_range: TimeRange) -> pd.Series:
     """The share of each step in which the gauge was too high; 0 where that is not known."""
     step = time_range.step
-    fine = TimeRange(time_range.start - step + _FINE, time_range.end, _FINE) if step % _FINE == pd.Timedelta(0) else time_range
+    fine = (
+        TimeRange(time_range.start - step + _FINE, time_range.end, _FINE)
+        if step % _FINE == pd.Timedelta(0)
+        else time_range
+    )
     try:
         gauge = source.read(wait.signal, fine)
     except NotHeld:
