@@ -216,7 +216,8 @@ def rolling(values: Floats, length: int) -> Floats:
 
 def back(known: pd.DataFrame, end: pd.Timestamp, length: pd.Timedelta) -> npt.NDArray[np.int64]:
     """How many whole lengths before the end each step lies; 0 is the last."""
-    return np.floor(np.asarray((end - pd.DatetimeIndex(known["ds"])) / length)).astype(np.int64)
+    found: npt.NDArray[np.int64] = np.floor(np.asarray((end - pd.DatetimeIndex(known["ds"])) / length)).astype(np.int64)
+    return found
 
 
 def _step(events: pd.DataFrame) -> pd.Timedelta:

@@ -88,10 +88,9 @@ def ahead(events: pd.DataFrame, *, objective: float, period: Span, n: int = 1000
     spread = _spread(days)
     shares, begun = _shares(days, spread=spread, n=n, rng=rng)
     per_day = round(_DAY / _step(events))
-    bad = _bad(shares, profile, per_day=per_day, spread=spread, rng=rng)
+    total = np.broadcast_to(profile, (n, len(profile)))
+    bad = np.minimum(_bad(shares, profile, per_day=per_day, spread=spread, rng=rng), total)
     bad += _incidents(found, known, profile, step=_step(events), rng=rng, n=n)
-    total = np.broadcast_to(profile, bad.shape)
-    bad = np.minimum(bad, total)
     crossed = _crossed(events, bad, total, objective=objective, period=period)
     dates = _dates(crossed, end=end, step=_step(events), gone=now.remaining <= 0)
     share = float(np.median(shares))
@@ -199,7 +198,7 @@ def _incidents(
 ) -> Floats:
     """Bad events of incidents to come, shape (n, steps): as often and as large as they were, and the last goes on.
 
-    One that is not over lasts as long again with a chance of one half.
+    All of one counts in the step in which it begins. One that is not over lasts as long again with a chance of half.
     """
     steps = len(profile)
     more = np.zeros((n, steps))
@@ -207,7 +206,7 @@ def _incidents(
         return more
     sizes = (found["bad"] - found["expected"]).to_numpy(float)
     lasted = len(known) * step / _DAY
-    often = rng.gamma(len(sizes), size=n) / lasted * (steps * step / _DAY)
+    often = rng.gamma(len(sizes) + 0.5, size=n) / lasted * (steps * step / _DAY)
     for row, count in enumerate(rng.poisson(often)):
         np.add.at(more[row], rng.integers(0, steps, count), rng.choice(sizes, count))
     last = found.iloc[-1]
