@@ -26,7 +26,7 @@ _FEWEST = 3.0  # bad events in a step of an incident
 _APART = 2  # good steps that do not end an incident
 _LONGEST = pd.Timedelta("2D")  # what lasts longer is how it is now, and no incident
 _AROUND = 7  # days whose median share is the usual one
-_DAY = pd.Timedelta("1d")
+_DAY = pd.Timedelta("1D")
 
 
 @dataclass(frozen=True, kw_only=True)

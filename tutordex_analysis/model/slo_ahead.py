@@ -24,9 +24,9 @@ _CHANGES = 1 / 60  # chance that a day begins another share of bad events
 _KEPT = 0.9  # of the squared differences between days; the largest are those at a change
 _LESS = float(stats.chi2.cdf(stats.chi2.ppf(_KEPT, 1), 3)) / _KEPT  # their mean, where chance alone makes them
 _NOISE = 1.5 * (3 * float(stats.chi2.cdf(stats.chi2.ppf(_KEPT, 1), 5)) / _KEPT - _LESS**2)  # neighbours share a day
-_SURE = 2.0  # errors above 1, about one in ten by chance since squares are skewed
+_SURE = 3.0  # errors above 1, about one in twenty by chance, since squares are skewed
 _FEWEST = 5  # differences that can tell
-_DAY = pd.Timedelta("1d")
+_DAY = pd.Timedelta("1D")
 _WEEK = pd.Timedelta("7D")
 
 

@@ -111,7 +111,7 @@ def _waited(source: Reads, wait: Wait, time_range: TimeRange) -> pd.Series:
     """The share of each step in which the gauge was too high; 0 where that is not known."""
     step = time_range.step
     fine = (
-        TimeRange(time_range.start - step + _FINE, time_range.end, _FINE)
+        TimeRange(time_range.start - step + _FINE, time_range.end - step + _FINE, _FINE)
         if step % _FINE == pd.Timedelta(0)
         else time_range
     )

@@ -1,0 +1,100 @@
+"""Events of a promise from signals and queries: sides that lack, waits, what no source holds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tutordex_analysis import frame as frames
+from tutordex_analysis.errors import NotHeld
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.question import slo_events
+from tutordex_analysis.slo import Slo
+
+RANGE = TimeRange("2026-09-01T00:00Z", "2026-09-01T06:00Z", "1h")
+NAN = np.nan
+
+
+class Source:
+    """Signals from a table; queries answer a constant rate of 2 a second, the bad ones of 0.5."""
+
+    def __init__(self, **rows):
+        self.rows = rows
+
+    def read(self, signal, time_range):
+        if signal not in self.rows:
+            return frames.empty(["__name__", "le"])
+        rows = self.rows[signal]
+        if len(next(iter(rows.values()))) != len(time_range):
+            raise NotHeld(f"{signal} is held every hour")
+        return frames.build(
+            np.array([*rows.values()], dtype=float), [{"__name__": signal, "le": name} for name in rows], time_range
+        )
+
+    def query(self, promql, time_range):
+        assert "[3600s]" in promql
+        return frames.build(np.full((1, len(time_range)), 0.5 if "bad" in promql else 2.0), [{}], time_range)
+
+
+class Catalogue:
+    def __init__(self, slo):
+        self.slos = {"one": slo}
+
+
+def read(slo, **rows):
+    (found,) = slo_events.gather(Source(**rows), Catalogue(slo), RANGE)
+    return found
+
+
+def test_a_counter_that_is_not_born_has_counted_nothing_while_the_other_counts():
+    slo = Slo(title="T", objective=0.9, good="good", bad="bad")
+    found = read(slo, good={"a": [3, NAN, 4, NAN, 5, 6]}, bad={"a": [NAN, NAN, 1, 2, NAN, 0]})
+    assert found.events["bad"].tolist()[2:] == [1, 2, 0, 0]
+    assert found.events["total"].to_numpy().tolist()[2:] == [5, 2, 5, 6]
+    assert np.isnan(found.events["total"].iloc[1])
+    assert len(read(slo, good={"a": [1] * 6}).events) == 6
+
+
+def test_series_of_a_label_are_chosen_and_good_ones_taken_from_all():
+    slo = Slo(
+        title="T",
+        objective=0.9,
+        good={"signal": "jobs", "labels": {"le": "300.0"}},
+        total={"signal": "jobs", "labels": {"le": "+Inf"}},
+    )
+    found = read(slo, jobs={"1.0": [9] * 6, "300.0": [4, 4, 4, 6, 4, 4], "+Inf": [5] * 6})
+    assert found.events["bad"].tolist() == [1, 1, 1, 0, 1, 1]  # never below none
+    assert found.events["total"].tolist() == [5] * 6
+
+
+def test_while_others_wait_too_long_all_are_late():
+    wait = {"signal": "age", "above": 300}
+    slo = Slo(title="T", objective=0.9, bad="bad", total="total", late_while=wait)
+    age = [NAN, 100, 301, 900, 300, 10]
+    found = read(slo, bad={"a": [1] * 6}, total={"a": [10] * 6}, age={"a": age})
+    assert found.events["bad"].tolist() == [1, 1, 10, 10, 1, 1]
+    assert found.late == 18
+    fine = np.full(72, 100.0)
+    fine[25:28] = 500.0  # 10, 15 and 20 minutes after one
+    found = read(slo, bad={"a": [1] * 6}, total={"a": [12] * 6}, age={"a": fine})
+    assert found.events["bad"].tolist() == [1, 1, 3, 1, 1, 1]  # a quarter of the hour that ends at two
+
+
+def test_rates_of_queries_become_events():
+    slo = Slo(title="T", objective=0.9, bad_query="sum(rate(bad[$window]))", total_query="sum(rate(all[$window]))")
+    found = read(slo)
+    assert found.events["bad"].tolist() == [1800] * 6
+    assert found.events["total"].tolist() == [7200] * 6
+
+
+def test_what_was_never_counted_says_so():
+    slo = Slo(title="T", objective=0.9, bad="bad", total="total")
+    assert read(slo, bad={"a": [0] * 6}).lacks.startswith("bad and total has no sample from 2026-09-01 00:00")
+    late = read(slo, total={"a": [NAN, NAN, 4, 5, 6, 7]})
+    assert late.events["ds"].iloc[0] == pd.Timestamp("2026-09-01T02:00Z")  # a service is as old as its first sample
+    assert late.events["bad"].tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("total", [[1, 1, 1, 1, 1, 1]])
+def test_more_bad_than_all_are_all(total):
+    slo = Slo(title="T", objective=0.9, bad="bad", total="total")
+    assert read(slo, bad={"a": [2] * 6}, total={"a": total}).events["total"].tolist() == [2] * 6
