@@ -68,7 +68,7 @@ class Budget:
             >>> probes = pd.DataFrame({"ds": minutes, "bad": (np.arange(43_200) < 43) * 1.0, "total": 1.0})
             >>> one = budget(probes, objective=0.999, period="30d")
             >>> f"{one.spent:.1%} of {one.allowed:.1f}"
-            '99.5 % of 43.2'.replace(" %", "%")
+            '99.5% of 43.2'
         """
         return 1 - self.spent
 
