@@ -12,6 +12,7 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.change import NO_CHANGES, Changes
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import NO_MASKS, Masks
@@ -237,7 +238,7 @@ def _monday(moment: pd.Timestamp, tz: str, weeks: int) -> pd.Timestamp:
     """The civil Monday on which the weeks that end now began, UTC."""
     day = moment.tz_convert(tz).tz_localize(None).normalize()
     first = day - pd.Timedelta(days=day.day_of_week + 7 * (weeks - 1))
-    return first.tz_localize(tz, nonexistent="shift_forward", ambiguous=True).tz_convert("UTC")
+    return from_civil(first, tz=tz).tz_convert("UTC")
 
 
 def _holidays(catalogue: Catalogue, since: pd.Timestamp, at: pd.Timestamp) -> pd.Series:
