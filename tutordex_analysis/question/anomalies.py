@@ -19,7 +19,7 @@ from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.model.anomaly import Anomalies, within
 from tutordex_analysis.model.calendar import holidays_of
 from tutordex_analysis.model.incidents import COLUMNS, Incidents, together
-from tutordex_analysis.question import anomaly_findings, severity, suppression, verdict
+from tutordex_analysis.question import anomaly_findings, finding, severity, substitute, suppression, verdict
 from tutordex_analysis.question.anomaly_health import Health, health, this_week
 from tutordex_analysis.question.capacity import Reads
 from tutordex_analysis.question.context import attach
@@ -177,7 +177,10 @@ def unusual(
         suppressed=suppression.table(edge, alerts, held, grouped, catalogue, histories, named, since=since, step=step),
         health=condition,
         week=this_week(alerts, catalogue, at=at),
-        findings=anomaly_findings.findings(shown, condition, catalogue, at=at, notes=(*masks.notes, *changes.notes)),
+        findings=finding.joined(
+            anomaly_findings.findings(shown, condition, catalogue, at=at, notes=(*masks.notes, *changes.notes)),
+            finding.table(substitute.findings(histories, catalogue, question=anomaly_findings.QUESTION)),
+        ),
         holidays=named,
         notes=(*masks.notes, *changes.notes),
     )
