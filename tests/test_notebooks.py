@@ -95,6 +95,9 @@ def test_capacity_answers_in_one_sentence_with_its_findings(capacity):
     assert kinds["will_happen"] >= 10
     assert set(kinds.index) <= {"will_happen", "data"}
     assert answer.findings["sentence"].str.endswith(".").all()
+    data = answer.findings[answer.findings["kind"] == "data"]
+    assert data["sentence"].str.startswith("LLM tokens: llm_tokens_total is not counted yet; this is").sum() == 1
+    assert data["sentence"].str.startswith("Tutors matched: tutors_matched_total is not counted yet").sum() == 1
     assert {"disk_used", "cpu_used", "posts_seen"} <= set(answer.findings["signal"])
     assert answer.findings["priority"].between(0, 100).all()
     assert answer.window.end - answer.window.start == pd.Timedelta(days=28)

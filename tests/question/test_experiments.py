@@ -114,6 +114,18 @@ def test_days_count_from_the_zone_of_the_stack_and_the_interval_covers_the_end()
     assert one.split[["control", "treatment"]].to_numpy().sum() == 6000
 
 
+def test_days_begin_where_clocks_change_at_midnight():
+    zone = "America/Sao_Paulo"  # there was no midnight on 15 October 2017, and two on 18 February 2018
+    for first in ("2017-10-13T12:00Z", "2018-02-16T12:00Z"):
+        ds = pd.Timestamp(first) + pd.to_timedelta(np.arange(96) // 2, unit="h") * 2
+        units = users(96, rates=(0.5, 0.5)).assign(ds=ds, arm=["control", "treatment"] * 48)
+        one = experiments.tell(ExperimentData(experiment=plan(), end=ds.max(), units=units), tz=zone)
+        assert one.split[["control", "treatment"]].to_numpy().sum() == 96
+        assert len(one.split) == 5
+        assert one.over_time["ds"].is_monotonic_increasing
+        assert (one.over_time["ds"].dt.tz_convert(zone).dt.hour <= 1).all()
+
+
 def test_a_look_at_the_end_only_waits_for_it():
     early = told(users(400, rates=(0.1, 0.5)), looks="once", planned=5000)
     assert early.verdict.comparisons == {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from tutordex_analysis.civil import midnight
 from tutordex_analysis.errors import ExperimentError
 from tutordex_analysis.experiment import CONTROL, SIDES, Experiment
 from tutordex_analysis.model import multiplicity, tail
@@ -21,6 +22,7 @@ from tutordex_analysis.question.experiment_verdict import (
     Verdict,
     arms_of,
     columns_of,
+    day_of,
     ended,
     families,
     sizes,
@@ -103,20 +105,20 @@ def over_time(verdict: Verdict, *, tz: str) -> pd.DataFrame:
     rows = data.units
     if goal.metric not in rows or rows["ds"].isna().all():
         return pd.DataFrame(columns=columns)
-    days = rows["ds"].dt.tz_convert(tz).dt.floor("1D") + _DAY
+    days = day_of(rows, tz=tz)
     ends = pd.DatetimeIndex(sorted(days[rows[goal.metric].notna()].dropna().unique()))
     if len(ends) > MOST_LOOKS:
         ends = ends[np.unique(np.linspace(0, len(ends) - 1, MOST_LOOKS).round().astype(int))]
     made = []
-    for end in ends:
+    for day in ends:
         try:
-            one = _goals_by(verdict, days <= end, tz=tz)[goal.metric]
+            one = _goals_by(verdict, days <= day, tz=tz)[goal.metric]
         except ExperimentError:  # the first days of an arm may have nobody
             continue
         if one.refused:
             continue
-        effect, n = one.effect, int((rows[goal.metric].notna() & (days <= end)).sum())
-        made.append((end, n, effect.estimate, effect.ci_lo, effect.ci_hi, effect.p_value))
+        effect, n = one.effect, int((rows[goal.metric].notna() & (days <= day)).sum())
+        made.append((midnight(day + 1.5 * _DAY, tz=tz), n, effect.estimate, effect.ci_lo, effect.ci_hi, effect.p_value))
     return pd.DataFrame(made, columns=columns)
 
 
@@ -271,8 +273,8 @@ def _rate(verdict: Verdict, *, tz: str) -> float:
     units = verdict.data.units
     if units.empty or units["ds"].isna().all() or not sizes(verdict.data):
         return math.nan
-    days = units["ds"].dt.tz_convert(tz).dt.floor("1D")
-    last = verdict.data.end.tz_convert(tz).floor("1D")  # today is not over
+    days = day_of(units, tz=tz)
+    last = midnight(verdict.data.end, tz=tz)  # today is not over
     whole = days[(days >= last - 7 * _DAY) & (days < last)]
     side = units.loc[whole.index, "arm"].astype(str)
     lasting = float(min(7, max((last - days.min()) / _DAY, 1)))
@@ -284,6 +286,5 @@ def split_by_day(verdict: Verdict, *, tz: str) -> pd.DataFrame:
     units = verdict.data.units
     if units.empty or units["ds"].isna().all() or verdict.experiment.form == "pairs":
         return pd.DataFrame(columns=["ds", *SIDES])
-    days = units["ds"].dt.tz_convert(tz).dt.floor("1D").rename("ds")
-    found = pd.crosstab(days, units["arm"].astype(str)).reindex(columns=[*SIDES], fill_value=0)
+    found = pd.crosstab(day_of(units, tz=tz), units["arm"].astype(str)).reindex(columns=[*SIDES], fill_value=0)
     return found.reset_index().rename_axis(columns=None)

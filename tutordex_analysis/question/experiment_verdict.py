@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from tutordex_analysis.civil import midnight
 from tutordex_analysis.errors import ExperimentError
 from tutordex_analysis.experiment import CONTROL, SIDES, Experiment, Metric, Role
 from tutordex_analysis.experiment_data import ExperimentData, covariate_of, denominator_of
@@ -188,9 +189,13 @@ def split_check(data: ExperimentData, *, tz: str) -> srm.Srm | None:
     side = units["arm"].astype(str)
     if plan.looks == "once":
         return srm.chi_square([float((side == one).sum()) for one in SIDES], plan.split)
-    days = units["ds"].dt.tz_convert(tz).dt.floor("1D")
-    looks = pd.crosstab(days, side).reindex(columns=[*SIDES], fill_value=0)
+    looks = pd.crosstab(day_of(units, tz=tz), side).reindex(columns=[*SIDES], fill_value=0)
     return srm.sequential(looks.to_numpy(np.float64), plan.split).check
+
+
+def day_of(units: pd.DataFrame, *, tz: str) -> pd.Series:
+    """When the civil day of each unit's `ds` began; NaT without one."""
+    return pd.Series(midnight(pd.DatetimeIndex(units["ds"]), tz=tz), index=units.index, name="ds")
 
 
 def arms_of(data: ExperimentData, name: str) -> tuple[Arm, Arm] | None:

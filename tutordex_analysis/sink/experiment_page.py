@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from tutordex_analysis.experiment import Experiment
 from tutordex_analysis.measure import number_text
 from tutordex_analysis.model import tail
 from tutordex_analysis.model.comparison import Comparison
@@ -49,6 +50,10 @@ class Segmented(Protocol):
 
 class Judged(Protocol):
     """The comparisons of an experiment."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """The plan."""
 
     @property
     def goal(self) -> Comparison | None:
@@ -125,8 +130,8 @@ def sections(told: Iterable[Told], *, tz: str) -> Sections:
 
 def _section(one: Told, tz: str) -> Iterator[object]:
     goal, rows = one.verdict.goal, one.metrics
-    title, _, rest = one.sentence.partition(": ")
-    yield Heading(title, rest[:1].upper() + rest[1:])
+    rest = one.sentence.removeprefix(f"{one.title}: ")
+    yield Heading(one.title, rest[:1].upper() + rest[1:])
     if rows["lift_lower"].notna().any():
         yield experiment_plot.forest(rows)
     yield experiment_table.metrics(rows)
@@ -135,14 +140,16 @@ def _section(one: Told, tz: str) -> Iterator[object]:
         fraction = goal.kind in ("proportion", "paired") and max(goal.control, goal.treatment) <= 1
         yield experiment_plot.over_time(one.over_time, title=name, fraction=fraction, tz=tz)
     for part in one.segments:
-        yield experiment_table.segments(part.table, column=part.column, notes=tuple(_of_segments(part)))
+        yield experiment_table.segments(
+            part.table, column=part.column, notes=tuple(_of_segments(part, alpha=one.verdict.experiment.alpha))
+        )
     if not one.quality.empty:
         yield experiment_table.quality(one.quality)
     if (rows["status"] != "").any():
         yield FoldOut("How each metric was judged", [experiment_table.methods(rows)])
 
 
-def _of_segments(part: Segmented) -> Iterator[str]:
+def _of_segments(part: Segmented, *, alpha: float) -> Iterator[str]:
     if part.reversed and part.strata is not None:
         fixed = number_text(float(f"{100 * part.strata.adjusted.estimate:.2g}"))
         yield (
@@ -150,7 +157,7 @@ def _of_segments(part: Segmented) -> Iterator[str]:
             "points. The mix differs between the arms; believe the parts."
         )
     elif part.p_adjusted == part.p_adjusted:  # not NaN
-        word = "differs" if part.p_adjusted < 0.05 else "is not shown to differ"
+        word = "differs" if part.p_adjusted < alpha else "is not shown to differ"
         yield f"The effect {word} between them ({tail.p_text(part.p_adjusted)})."
     if part.small:
         yield f"{part.small} with too few units {'is' if part.small == 1 else 'are'} not told."
