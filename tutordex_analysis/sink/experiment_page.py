@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import pandas as pd
@@ -15,6 +13,7 @@ from tutordex_analysis.model import tail
 from tutordex_analysis.model.comparison import Comparison
 from tutordex_analysis.model.segments import Strata
 from tutordex_analysis.sink import experiment_plot, experiment_table
+from tutordex_analysis.sink.section import Heading, Sections
 from tutordex_analysis.sink.table import FoldOut
 
 _FEWEST_DAYS = 3  # a figure of fewer says nothing
@@ -90,36 +89,6 @@ class Told(Protocol):
     @property
     def quality(self) -> pd.DataFrame:
         """What came, and whether it can be trusted."""
-
-
-@dataclass(frozen=True, eq=False)
-class Heading:
-    """A title and a sentence."""
-
-    title: str
-    sentence: str
-
-    def _repr_html_(self) -> str:
-        return f"<h3>{html.escape(self.title)}</h3><p>{html.escape(self.sentence)}</p>"
-
-    def __repr__(self) -> str:
-        return f"{self.title}\n{self.sentence}"
-
-
-@dataclass(frozen=True, eq=False)
-class Sections:
-    """Parts to be shown one after the other; `otherwise` where there is none."""
-
-    parts: tuple[object, ...]
-    otherwise: str
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import HTML, display
-
-        if not self.parts:
-            display(HTML(f"<p>{html.escape(self.otherwise)}</p>"))  # type: ignore[no-untyped-call]
-        for one in self.parts:
-            display(one)  # type: ignore[no-untyped-call]  # IPython has no annotations here
 
 
 def sections(told: Iterable[Told], *, tz: str) -> Sections:

@@ -8,7 +8,7 @@ from typing import Protocol
 import pandas as pd
 
 from tutordex_analysis.sink import slo_plot, slo_table
-from tutordex_analysis.sink.experiment_page import Heading, Sections
+from tutordex_analysis.sink.section import Heading, Sections
 from tutordex_analysis.sink.table import FoldOut
 
 
