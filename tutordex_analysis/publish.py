@@ -19,7 +19,7 @@ from tutordex_analysis.in_force import Limits
 from tutordex_analysis.mask import Masks
 from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Instant, Span, duration, instant
-from tutordex_analysis.question import anomalies, capacity, issue, slo_events
+from tutordex_analysis.question import anomalies, capacity, issue, slo_history
 from tutordex_analysis.question.experiment_verdict import verdict
 from tutordex_analysis.question.left_out import left_out
 from tutordex_analysis.question.resource import Resource, newest, resource
@@ -173,7 +173,7 @@ def publication(
         for one in read_experiments(source, now=time_range.end)
     )
     families += from_promises(
-        promises(slo_events.gather(source, catalogue, time_range), tz=catalogue.calendar.timezone).told
+        promises(slo_history.gather(source, catalogue, time_range), tz=catalogue.calendar.timezone).told
     )
     if said_limits is not None:
         families += from_thresholds(said_limits.frame, pins=said_limits.pins.state)

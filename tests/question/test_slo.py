@@ -6,7 +6,7 @@ import pytest
 
 from tutordex_analysis.mask import Mask, Masks
 from tutordex_analysis.question.slo import Told, promises, scorecard, tell
-from tutordex_analysis.question.slo_events import Kept
+from tutordex_analysis.question.slo_history import Kept
 from tutordex_analysis.sink import slo_page, slo_plot, slo_table
 from tutordex_analysis.sink.exposition_slo import from_promises
 from tutordex_analysis.slo import Slo

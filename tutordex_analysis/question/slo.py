@@ -18,7 +18,7 @@ from tutordex_analysis.model.slo import Budget
 from tutordex_analysis.model.slo_ahead import Ahead, ahead
 from tutordex_analysis.moment import duration
 from tutordex_analysis.question.finding import Finding, table
-from tutordex_analysis.question.slo_events import Kept
+from tutordex_analysis.question.slo_history import Kept
 from tutordex_analysis.question.wording import span
 from tutordex_analysis.slo import Slo
 

@@ -7,7 +7,7 @@ import pytest
 from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import NotHeld
 from tutordex_analysis.frame import TimeRange
-from tutordex_analysis.question import slo_events
+from tutordex_analysis.question import slo_history
 from tutordex_analysis.slo import Slo
 
 RANGE = TimeRange("2026-09-01T00:00Z", "2026-09-01T06:00Z", "1h")
@@ -41,7 +41,7 @@ class Catalogue:
 
 
 def read(slo, **rows):
-    (found,) = slo_events.gather(Source(**rows), Catalogue(slo), RANGE)
+    (found,) = slo_history.gather(Source(**rows), Catalogue(slo), RANGE)
     return found
 
 
