@@ -23,6 +23,7 @@ LEVELS = (
     {
         *("part", "limit", "mask", "watch", "change", "experiment", "inventory", "rule", "rule_groups", "rule_inline"),
         "slo",
+        "silence",
     },
     {
         "catalogue",
@@ -35,7 +36,10 @@ LEVELS = (
         "verdicts_file",
         "pins_file",
         "issued",
+        "window",
     },
+    {"labelled", "maintenance"},
+    {"maintenance_file"},
     {"source", "model"},
     {"question", "sink"},
     {"in_force", "rule_trial", "trials"},
