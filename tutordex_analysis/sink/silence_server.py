@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from tutordex_analysis.maintenance import Bounded
 from tutordex_analysis.source import answer, silences
 from tutordex_analysis.source.session import Session
 from tutordex_analysis.source.silences import Silence
+
+_MESSAGE = re.compile(r'"message":"((?:[^"\\\\]|\\\\.)*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ class SilenceServer:
         return str(found["silenceID"])
 
     def end(self, key: str) -> None:
-        """Ends a silence now; one that has ended already stays so.
+        """Ends a silence now; one that has ended, or is not there, stays so.
 
         Raises:
             SilencesRefused: The server refused to, in its own words.
@@ -104,7 +107,7 @@ class SilenceServer:
         try:
             self.session.change("DELETE", f"{self.url}/api/v2/silence/{key}")
         except answer.Refused as refused:
-            if refused.status != 404 and "already expired" not in refused.said:
+            if refused.status != 404 and "not found" not in refused.said:  # 0.25 says so with status 500
                 raise self._refusal(f"to end the silence {key}", refused) from refused
 
     def _json(self, body: bytes) -> Any:  # noqa: ANN401 - JSON
@@ -115,6 +118,8 @@ class SilenceServer:
 
     def _refusal(self, what: str, refused: answer.Refused) -> SilencesRefused:
         said = refused.said.strip('"')
+        if (found := _MESSAGE.search(said)) is not None:
+            said = found[1]
         return SilencesRefused(f"{self.url} refused {what} ({refused.status}): {said or 'it gave no reason'}")
 
     def _strange(self) -> SourceError:
