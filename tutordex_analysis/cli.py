@@ -11,7 +11,15 @@ from typing import Annotated
 import typer
 
 import tutordex_analysis
-from tutordex_analysis import cli_anomalies, cli_catalogue, cli_dashboards, cli_ledger, cli_rules, cli_world
+from tutordex_analysis import (
+    cli_anomalies,
+    cli_catalogue,
+    cli_dashboards,
+    cli_ledger,
+    cli_rules,
+    cli_silence,
+    cli_world,
+)
 from tutordex_analysis.console import Json, examples, fail, progress, show_table
 from tutordex_analysis.errors import AnalysisError
 
@@ -24,7 +32,7 @@ app = typer.Typer(
     help="Forecasts from Prometheus history, handed back as reports and metrics.\n\n"
     "Settings: tutordex.toml in this folder, or TUTORDEX_… in the environment (docs/settings.md).",
 )
-for group in (cli_anomalies, cli_catalogue, cli_dashboards, cli_ledger, cli_rules):
+for group in (cli_anomalies, cli_catalogue, cli_dashboards, cli_ledger, cli_rules, cli_silence):
     app.add_typer(group.app, name=group.__name__.rpartition("cli_")[2])
 
 SourceOption = Annotated[str, typer.Option("--source", "--url", help="URL of a Prometheus, or folder of an archive.")]

@@ -1,4 +1,4 @@
-"""What an Alertmanager lacks of the silences of maintenance windows, and what it has too much: pure, from what was seen.
+"""What an Alertmanager lacks of the silences of maintenance windows, and what it has too many of.
 
 Each silence has a fingerprint at the end of its comment, by which it is known again: a second run, or one after a kill,
 plans only what is missing. The Alertmanager is the truth; the journal beside it only tells why something ended.
@@ -182,7 +182,7 @@ def _surplus(ours: Iterable[Silence], there: Mapping[str, Bounded], past: Past, 
     """Those that end: twice there, no longer in the file, or without any alert."""
     ends: list[Ending] = []
     met: set[str] = set()
-    for one in (silence for silence in ours if is_live(silence)):
+    for one in (silence for silence in ours if is_live(silence) and silence.end > seen.at):
         fingerprint = fingerprint_of(one)
         if fingerprint in met:
             ends.append(Ending(held=one, why="it is there twice"))

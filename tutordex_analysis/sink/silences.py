@@ -14,6 +14,8 @@ from tutordex_analysis.sink.silence_plan import Ending, Past, Plan, Seen, commen
 from tutordex_analysis.sink.silence_server import SilenceServer
 from tutordex_analysis.source.answer import Refused
 
+NOTHING = "every window within the horizon has its silences; there is nothing to do"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
