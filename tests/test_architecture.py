@@ -47,7 +47,7 @@ LEVELS = (
     {"console"},
     {
         *("cli_anomalies", "cli_catalogue", "cli_dashboards", "cli_ledger", "cli_world"),
-        *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins", "cli_silence"),
+        *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins", "cli_silence", "cli_schedule"),
     },
     {"cli_rules"},
     {"cli"},

@@ -75,7 +75,9 @@ def expire(
     journal = _journal(server, state)
     if yes:
         with journal.locked():
-            typer.echo(silences.apply(ending(silences.look(server), names), server, journal).sentence)
+            seen = silences.look(server)
+            silences.note(seen, journal)
+            typer.echo(silences.apply(ending(seen, names), server, journal).sentence)
         return
     _show(ending(silences.look(server), names), _catalogue(), as_json=False)
     _say("nothing was changed; say --yes to do it")

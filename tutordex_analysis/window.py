@@ -130,11 +130,19 @@ def begin(day: dt.date, at: str, zone: str) -> pd.Timestamp:
         >>> begin(dt.date(2026, 3, 29), "02:30", "Europe/Berlin")
         Timestamp('2026-03-29 01:00:00+0000', tz='UTC')
     """
+    clocks = ZoneInfo(zone)
     civil = dt.datetime.combine(day, dt.time.fromisoformat(at))
-    there = civil.replace(tzinfo=ZoneInfo(zone))  # fold 0: the earlier of two
-    if there.astimezone(dt.UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) == civil:
-        return instant(there)
-    return instant(pd.Timestamp(civil).tz_localize(zone, nonexistent="shift_forward"))
+    found = civil.replace(tzinfo=clocks).astimezone(dt.UTC)  # the earlier of two
+    before = civil.replace(tzinfo=clocks, fold=1).astimezone(dt.UTC)  # in a gap: reckoned by the clocks after it
+    if found.astimezone(clocks).replace(tzinfo=None) == civil:
+        return instant(found)
+    while (step := (found - before) // 2) >= dt.timedelta(seconds=1):
+        middle = before + step
+        if middle.astimezone(clocks).replace(tzinfo=None) < civil:
+            before = middle
+        else:
+            found = middle
+    return instant(found)
 
 
 def _in_month(day: dt.date, span: str) -> bool:

@@ -179,29 +179,40 @@ def is_live(silence: Silence) -> bool:
 
 
 def _surplus(ours: Iterable[Silence], there: Mapping[str, Bounded], past: Past, seen: Seen) -> list[Ending]:
-    """Those that end: twice there, no longer in the file, or without any alert."""
+    """Those that end: twice there, no longer in the file, or of a window that silences nothing."""
+    live = [one for one in ours if is_live(one) and one.end > seen.at]
+    busy = {
+        _window(there[fingerprint])
+        for one in live
+        if (fingerprint := fingerprint_of(one)) in there and (seen.matched_by(one) or past.matched.get(fingerprint))
+    }
     ends: list[Ending] = []
     met: set[str] = set()
-    for one in (silence for silence in ours if is_live(silence) and silence.end > seen.at):
+    for one in live:
         fingerprint = fingerprint_of(one)
         if fingerprint in met:
             ends.append(Ending(held=one, why="it is there twice"))
         elif fingerprint not in there:
             ends.append(Ending(held=one, why="its window is no longer in the file", withdraws=True))
-        elif not past.matched.get(fingerprint) and (why := _idle(one, there[fingerprint], seen)):
+        elif _window(there[fingerprint]) not in busy and (why := _idle(one, there[fingerprint], seen.at)):
             ends.append(Ending(held=one, why=why))
         met.add(fingerprint)
     return ends
 
 
-def _idle(held: Silence, wanted: Bounded, seen: Seen) -> str:
-    """Why a silence ends early; "" where it does not.
+def _window(one: Bounded) -> tuple[tuple[str, ...], pd.Timestamp]:
+    """What the silences of one window have in common: as long as one of them holds something, all stay."""
+    return one.names, one.start
+
+
+def _idle(held: Silence, wanted: Bounded, at: pd.Timestamp) -> str:
+    """Why a silence that held nothing ends early; "" where it does not.
 
     That nothing matched says something only after as long as its slowest alert takes to fire, and half of its length.
     """
     patience = max((held.end - held.start) / 2, wanted.patience + _SLACK)
-    since = seen.at - held.start
-    if wanted.keep or held.state != "active" or seen.matched_by(held) or since < patience:
+    since = at - held.start
+    if wanted.keep or held.state != "active" or since < patience:
         return ""
     return f"nothing matched it in {duration_text(since.floor('min'))}"
 
