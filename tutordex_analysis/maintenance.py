@@ -28,7 +28,7 @@ class Planned:
         window: As it was written.
         silences: Matchers of each silence, critical alerts left out where the window does not name them.
         longest: The longest that a silence of it may be.
-        patience: How long the slowest of its alerts takes to fire.
+        patience: How long the quickest of its alerts takes to fire.
     """
 
     window: Window
@@ -63,7 +63,7 @@ class Bounded:
         by: Who answers for it.
         link: The ticket or the plan; several behind each other where windows were merged.
         approved_by: Who allowed that it is long; "" where nobody had to.
-        patience: How long the slowest of its alerts takes to fire.
+        patience: How long the quickest of its alerts takes to fire.
         keep: Whether it stays when nothing matches it.
     """
 
@@ -189,7 +189,7 @@ def _joined(one: Bounded, other: Bounded) -> Bounded:
         by="; ".join(_once((one.by, other.by))),
         link=" ".join(_once((*one.link.split(), *other.link.split()))),
         approved_by="; ".join(_once((one.approved_by, other.approved_by))),
-        patience=max(one.patience, other.patience),
+        patience=min(one.patience, other.patience),
         keep=one.keep or other.keep,
     )
 

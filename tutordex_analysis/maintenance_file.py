@@ -89,7 +89,7 @@ def _planned(window: Window, catalogue: Catalogue, alerts: tuple[labelled.Labell
         allowed = f"a {by} may be {duration_text(longest)}" if not window.approved_by else f"at most {LONGEST_APPROVED}"
         rest = "" if window.approved_by else "; shorten it, or name who approved it (approved_by)"
         raise CatalogueError(f"it lasts {window.lasts}, and {allowed}{rest}")
-    patience = max(one.hold for matchers in silences for one in labelled.reached(matchers, alerts))
+    patience = min(one.hold for matchers in silences for one in labelled.reached(matchers, alerts))
     return Planned(window=window, silences=silences, longest=longest, patience=patience)
 
 

@@ -46,7 +46,7 @@ def _why_not(window: Window) -> str:
     """Why a window cannot be said as an interval; "" where it can."""
     if window.first or window.last or window.leaving_out:
         return "an interval has no first and last day, and leaves no day out"
-    if duration(window.lasts) > pd.Timedelta("1d"):
+    if duration(window.lasts) > duration("1d"):
         return "it is longer than a day"
     if window.days_of_month and _crosses(window):
         return "it passes midnight, and the day after a day of the month cannot be said"

@@ -208,7 +208,7 @@ def _window(one: Bounded) -> tuple[tuple[str, ...], pd.Timestamp]:
 def _idle(held: Silence, wanted: Bounded, at: pd.Timestamp) -> str:
     """Why a silence that held nothing ends early; "" where it does not.
 
-    That nothing matched says something only after as long as its slowest alert takes to fire, and half of its length.
+    That nothing matched says something after half of its length, and when its quickest alert would have fired.
     """
     patience = max((held.end - held.start) / 2, wanted.patience + _SLACK)
     since = at - held.start

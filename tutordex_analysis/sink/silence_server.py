@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,6 @@ from tutordex_analysis.maintenance import Bounded
 from tutordex_analysis.source import answer, silences
 from tutordex_analysis.source.session import Session
 from tutordex_analysis.source.silences import Silence
-
-_MESSAGE = re.compile(r'"message":"((?:[^"\\\\]|\\\\.)*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +114,18 @@ class SilenceServer:
             raise self._strange() from error
 
     def _refusal(self, what: str, refused: answer.Refused) -> SilencesRefused:
-        said = refused.said.strip('"')
-        if (found := _MESSAGE.search(said)) is not None:
-            said = found[1]
-        return SilencesRefused(f"{self.url} refused {what} ({refused.status}): {said or 'it gave no reason'}")
+        return SilencesRefused(
+            f"{self.url} refused {what} ({refused.status}): {_words(refused.said) or 'it gave no reason'}"
+        )
 
     def _strange(self) -> SourceError:
         return SourceError(f"{self.url} did not answer as Alertmanager does; is the setting alertmanager_url right?")
+
+
+def _words(said: str) -> str:
+    """What the server says, out of its JSON: a text, or an object with a message."""
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return said
+    return str(found.get("message", said) if isinstance(found, dict) else found)
