@@ -13,16 +13,19 @@ def schedule(
     output: Annotated[Path | None, typer.Option(help="Folder to write the units into; printed when left out.")] = None,
     user: Annotated[str, typer.Option(help="User of a system service; empty for units of your own.")] = "",
 ) -> None:
-    """Print units that pull every hour, report every week and publish all the time."""
+    """Print units that pull every hour, report every week, publish all the time and keep windows silenced."""
     from dataclasses import replace
 
-    from tutordex_analysis import catalogue_file
+    from tutordex_analysis import catalogue_file, maintenance_file
     from tutordex_analysis import schedule as schedules
     from tutordex_analysis.settings import load
 
     settings = load()
     tz = catalogue_file.load(settings.catalogue).calendar.timezone
-    here = replace(schedules.here(folder=Path.cwd(), output=settings.reports, user=user), tz=tz)
+    windows = maintenance_file.path_of(settings)
+    silences = settings.alertmanager_url is not None and windows is not None and windows.is_file()
+    here = schedules.here(folder=Path.cwd(), output=settings.reports, user=user)
+    here = replace(here, tz=tz, silences=silences)
     if kind == "cron":
         typer.echo(schedules.cron(here), nl=False)
         return
