@@ -80,6 +80,7 @@ def test_a_bad_window_is_refused_with_its_line(entry, said):
         ("windows: [1]", "write names with their keys below, not a list"),
         ("- a", "a file of this kind has the key windows"),
         ("windows:\n  A b: {}", "'A b' is not a name"),
+        ("windows:\n  now: {}", "'now' is taken; `silence now` makes it"),
         ("windows:\n  a: {}\n  a: {}", "the key 'a' is here twice"),
         ("windows: {", "this is not YAML"),
         ("windos: {}", "there is no such key"),

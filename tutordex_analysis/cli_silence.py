@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tutordex_analysis.sink.silence_journal import Journal
     from tutordex_analysis.sink.silence_plan import Plan
     from tutordex_analysis.sink.silence_server import SilenceServer
+    from tutordex_analysis.window import Window
 
 app = typer.Typer(
     no_args_is_help=True, help="Silences of maintenance windows: plan, make, list, end; they end by themselves."
@@ -58,6 +59,44 @@ def sync(
 ) -> None:
     """For a timer: make what is missing, end what is no longer in the file or silences nothing, keep the journal."""
     _bring(calendar, url, horizon=horizon, yes=yes, state=state, tidy=True)
+
+
+@app.command(
+    epilog=examples(
+        'silence now worker_restart --lasts 10m --reason "release 4.2" --by ops --link https://example.org/9 --yes',
+        'silence now one_channel --value channel=t.me/x --lasts 2h --reason "agency moves" --by ops --link https://…',
+    )
+)
+def now(
+    what: Annotated[str, typer.Argument(metavar="TEMPLATE", help="A template, or a selector: '{component=\"dm\"}'.")],
+    lasts: Annotated[str, typer.Option(help='How long, such as "10m".')],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    by: Annotated[str, typer.Option(help="Who answers for it, and how to reach them.")],
+    link: Annotated[str, typer.Option(help="The ticket or the plan.")],
+    value: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of a template's variable.")] = None,
+    critical: Annotated[bool, typer.Option("--critical", help="Critical alerts too.")] = False,
+    approved_by: Annotated[str, typer.Option(help="Who allows more than the template's length.")] = "",
+    url: Url = "",
+    yes: Yes = False,
+    state: State = None,
+) -> None:
+    """Silence from this moment on, without the file."""
+    from tutordex_analysis import maintenance_file
+    from tutordex_analysis.sink import silences
+    from tutordex_analysis.sink.silence_plan import at_once
+
+    catalogue = _catalogue()
+    entry = {"lasts": lasts, "reason": reason, "by": by, "link": link, "critical": critical}
+    entry |= {"matchers" if what.startswith("{") else "template": what, "approved_by": approved_by or None}
+    planned = maintenance_file.planned(_window({**entry, "values": dict(map(_pair, value or []))}), catalogue)
+    server = _reach(url)
+    journal = _journal(server, state)
+    if not yes:
+        _show(at_once(planned, silences.look(server)), catalogue, as_json=False)
+        _say("nothing was changed; say --yes to do it")
+        return
+    with journal.locked():
+        typer.echo(silences.apply(at_once(planned, silences.look(server)), server, journal).sentence)
 
 
 @app.command(epilog=examples("silence expire weekly_vacuum", "silence expire weekly_vacuum --yes"))
@@ -115,6 +154,36 @@ def intervals(calendar: Calendar = None) -> None:
     from tutordex_analysis.sink import mute_intervals
 
     typer.echo(mute_intervals.text(_windows(calendar, _catalogue())), nl=False)
+
+
+def _window(entry: dict[str, object]) -> Window:
+    """A window that begins now.
+
+    Raises:
+        BadParameter: What is wrong, in one sentence.
+    """
+    import pandas as pd
+    from pydantic import ValidationError
+
+    from tutordex_analysis.maintenance import AT_ONCE
+    from tutordex_analysis.window import Window
+
+    begins = pd.Timestamp.now("UTC")
+    when = {"dates": [begins.date()], "at": f"{begins:%H:%M}", "zone": "UTC"}
+    try:
+        return Window.model_validate({"name": AT_ONCE, **when, **entry})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        what = ".".join(str(part) for part in first["loc"])
+        told = first.get("ctx", {}).get("error") or first["msg"]
+        raise typer.BadParameter(f"{what}: {told}" if what else str(told)) from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, found = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--value")
+    return name.strip(), found
 
 
 def _bring(calendar: Path | None, url: str, *, horizon: str, yes: bool, state: Path | None, tidy: bool) -> None:

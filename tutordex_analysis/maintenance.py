@@ -16,6 +16,7 @@ from tutordex_analysis.moment import Instant, duration, duration_text, instant
 from tutordex_analysis.silence import LONGEST, LONGEST_APPROVED, Matchers, text_of
 from tutordex_analysis.window import Window
 
+AT_ONCE = "now"  # what a window is called that stands in no file
 LONGEST_OWN = "4h"  # of a window without a template
 _REACH = duration(LONGEST_APPROVED)  # no silence is longer, so none that reaches into a range begins earlier
 
@@ -116,13 +117,31 @@ def windows(calendar: Maintenance, start: Instant, end: Instant) -> tuple[Bounde
     for planned in calendar.windows:
         # what an overlap makes longer than allowed is refused, so nothing further away is part of what is asked
         for begins in planned.window.starts(first - 2 * _REACH, last + _REACH):
-            found += [(made, planned.longest) for made in _bounded(planned, begins)]
+            found += [(made, planned.longest) for made in bounded(planned, begins)]
     merged = [one for same in _same(found) for one in _merged(same)]
     inside = [(one, most) for one, most in merged if one.start < last and one.end > first]
     for one, most in inside:
         if one.end - one.start > most:
             raise CatalogueError(f"{calendar.path}: {_too_long(one, most)}")
     return tuple(sorted((one for one, _ in inside), key=lambda one: (one.start, one.end, one.fingerprint)))
+
+
+def bounded(planned: Planned, begins: pd.Timestamp) -> Iterator[Bounded]:
+    """The silences of a window that begins at this moment, one for each of its sets of matchers."""
+    window = planned.window
+    for matchers in planned.silences:
+        yield Bounded(
+            names=(window.name,),
+            start=begins,
+            end=begins + duration(window.lasts),
+            matchers=matchers,
+            reason=window.reason,
+            by=window.by,
+            link=window.link,
+            patience=planned.patience,
+            approved_by=window.approved_by or "",
+            keep=window.keep,
+        )
 
 
 def _too_long(one: Bounded, most: pd.Timedelta) -> str:
@@ -139,23 +158,6 @@ def longest_of(window: Window, template_longest: str | None) -> pd.Timedelta:
     if window.approved_by:
         return duration(LONGEST_APPROVED)
     return min(duration(template_longest or LONGEST_OWN), duration(LONGEST))
-
-
-def _bounded(planned: Planned, begins: pd.Timestamp) -> Iterator[Bounded]:
-    window = planned.window
-    for matchers in planned.silences:
-        yield Bounded(
-            names=(window.name,),
-            start=begins,
-            end=begins + duration(window.lasts),
-            matchers=matchers,
-            reason=window.reason,
-            by=window.by,
-            link=window.link,
-            patience=planned.patience,
-            approved_by=window.approved_by or "",
-            keep=window.keep,
-        )
 
 
 def _same(found: Iterable[_Allowed]) -> Iterable[list[_Allowed]]:

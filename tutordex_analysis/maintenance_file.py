@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tutordex_analysis import labelled, yaml_file
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import CatalogueError
-from tutordex_analysis.maintenance import Maintenance, Planned, longest_of
+from tutordex_analysis.maintenance import AT_ONCE, Maintenance, Planned, longest_of
 from tutordex_analysis.moment import duration, duration_text
 from tutordex_analysis.promql import Matcher
 from tutordex_analysis.settings import Settings
@@ -19,6 +19,7 @@ from tutordex_analysis.silence import LONGEST_APPROVED, Matchers, Template, matc
 from tutordex_analysis.window import Window
 
 NAME = "maintenance.yaml"  # in the catalogue folder
+TAKEN = (AT_ONCE, "and")  # a merged window is called "one and other"
 _WORD = re.compile(r"[a-z][a-z0-9_-]*")
 _KEY = "windows"
 
@@ -56,27 +57,33 @@ def read(path: Path, catalogue: Catalogue) -> Maintenance:
         line = yaml_file.line_of(root, (_KEY,))
         raise CatalogueError(f"{path}:{line}: {_KEY}: write names with their keys below, not a list")
     for name, entry in entries.items():
-        if not _WORD.fullmatch(str(name)):
+        if not _WORD.fullmatch(str(name)) or name in TAKEN:
             line = yaml_file.line_of(root, (_KEY, str(name)))
-            raise CatalogueError(f"{path}:{line}: {name!r} is not a name; use small letters, digits, _ and -")
+            told = "is taken; `silence now` makes it" if name in TAKEN else "is not a name"
+            raise CatalogueError(f"{path}:{line}: {name!r} {told}; use small letters, digits, _ and -")
         if isinstance(entry, dict):
             entry["name"] = str(name)
     try:
         found = _File.model_validate(data | {_KEY: entries}).windows
     except ValidationError as error:
         raise yaml_file.wrong(error, path, root) from error
-    alerts = labelled.alerts_of(catalogue)
-    planned = []
+    made = []
     for name, window in found.items():
         try:
-            planned.append(_planned(window, catalogue, alerts))
+            made.append(planned(window, catalogue))
         except CatalogueError as error:
             line = yaml_file.line_of(root, (_KEY, name))
             raise CatalogueError(f"{path}:{line}: {name}: {error}") from error
-    return Maintenance(path=path, windows=tuple(planned))
+    return Maintenance(path=path, windows=tuple(made))
 
 
-def _planned(window: Window, catalogue: Catalogue, alerts: tuple[labelled.Labelled, ...]) -> Planned:
+def planned(window: Window, catalogue: Catalogue) -> Planned:
+    """What a window means for a catalogue.
+
+    Raises:
+        CatalogueError: It is too long, or silences what it must not.
+    """
+    alerts = labelled.alerts_of(catalogue)
     template = _template(window, catalogue)
     asked = template.silences(window.values) if template else (matchers_of(str(window.matchers)),)
     silences = tuple(_quiet(one, critical=window.critical) for one in asked)

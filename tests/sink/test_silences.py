@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.windows import ENTRY, KNOWN, calendar
-from tutordex_analysis import labelled
+from tutordex_analysis import labelled, maintenance_file
 from tutordex_analysis.errors import CatalogueError, Locked, SilencesRefused, SourceError
-from tutordex_analysis.maintenance import windows
+from tutordex_analysis.maintenance import AT_ONCE, windows
 from tutordex_analysis.sink import silence_plan, silence_table, silences
 from tutordex_analysis.sink.silence_journal import FILE, Journal
 from tutordex_analysis.sink.silence_plan import Past, Seen, comment_of, fingerprint_of, plan, titles_of
 from tutordex_analysis.sink.silence_server import Firing, SilenceServer
 from tutordex_analysis.source.session import Session
 from tutordex_analysis.source.silences import Silence, parsed
+from tutordex_analysis.window import Window
 
 NOW = pd.Timestamp("2026-12-06T03:10Z")
 MINUTE, DAY = pd.Timedelta("1min"), pd.Timedelta("24h")
@@ -188,6 +189,30 @@ def test_ending_by_hand_takes_windows_fingerprints_and_keys_of_ours_only():
         silence_plan.ending(there, ["x"])
     with pytest.raises(SilencesRefused, match="is live or to come"):
         silence_plan.ending(seen(held(vacuum, state="expired")), ["vacuum"])
+
+
+def test_at_once_is_made_once_and_made_longer_within_its_longest():
+    def asked(lasts, at=NOW, *found):
+        window = Window.model_validate(
+            {**ENTRY, "weekdays": (), "dates": ["2026-12-06"], "name": AT_ONCE, "zone": "UTC", "lasts": lasts}
+        )
+        return silence_plan.at_once(maintenance_file.planned(window, KNOWN), seen(*found, at=at))
+
+    (one,) = asked("1h").makes
+    assert (one.start, one.end, one.names) == (NOW, NOW + 60 * MINUTE, ("now",))
+    there = held(one)
+    assert [silence for _, silence in asked("1h", NOW, there).keeps] == [there]
+    assert [silence for _, silence in asked("30m", NOW + 10 * MINUTE, there).keeps] == [there]
+    longer = asked("2h", NOW + 30 * MINUTE, there)
+    assert ([one.end for one in longer.makes], [end.held for end in longer.ends]) == ([NOW + 150 * MINUTE], [there])
+    with pytest.raises(
+        SilencesRefused, match="is silenced since 03:10 UTC; until 07:40 UTC that is longer than the 4h"
+    ):
+        asked("4h", NOW + 30 * MINUTE, there)
+    assert not plan(
+        calendar({"move": {**TWO["move"], "first": "2027-01-01", "weekdays": ["monday"]}}), seen(there)
+    ).is_needed
+    assert len(silence_plan.ending(seen(there), ["now"]).ends) == 1
 
 
 def test_the_audit_says_who_why_how_long_and_what_is_wrong():

@@ -350,6 +350,32 @@ def test_the_commands_say_first_and_do_when_told(manager, tmp_path):
     assert done.count("its window is no longer in the file") == 2
 
 
+def test_a_silence_at_once_needs_no_file_and_no_sync_takes_it_away(manager, tmp_path):
+    place = Folder(tmp_path, manager.url)
+    said = ["--reason", "release 4.2", "--by", "ops", "--link", "https://tracker.example.org/121"]
+    asked = ["now", "worker_restart", "--lasts", "10m", *said]
+    assert "say --yes to do it" in place.run(*asked)
+    assert live(manager) == {}
+    assert place.run(*asked, "--yes") == "2 silences made, 0 ended, 0 there already\n"
+    assert place.run(*asked, "--yes") == "0 silences made, 0 ended, 2 there already\n"
+    place.write({"other": today(matchers='{component="dm"}')})
+    assert "1 silence made, 0 ended" in place.run("sync", "--yes")
+    assert len(live(manager)) == 3
+    assert "2 ended" in place.run("expire", "now", "--yes")
+    for words, code, told in (
+        (["now", "worker_restart", "--lasts", "20m", *said], 1, "a template worker_restart may be 15m"),
+        (["now", '{severity="none"}', "--lasts", "10m", *said], 1, "would silence Watchdog"),
+        (["now", "one_channel", "--lasts", "10m", *said], 1, "needs a value for channel"),
+        (["now", "worker_restart", "--lasts", "soon", *said], 2, "'soon' is not a duration"),
+        (["now", "worker_restart", "--lasts", "10m", *said[:-1], "ticket 3"], 2, "is no link"),
+        (["now", "worker_restart", "--lasts", "10m", *said[2:]], 2, "--reason"),
+    ):
+        assert told in " ".join(place.run(*words, "--yes", code=code).split())
+    assert len(live(manager)) == 1
+    one = ["now", "one_channel", "--value", "channel=t.me/x", "--lasts", "2h", *said]
+    assert place.run(*one, "--yes").startswith("1 silence made")
+
+
 def test_what_is_wrong_is_one_sentence_and_changes_nothing(manager, tmp_path):
     place = Folder(tmp_path, manager.url)
     assert "there is no file of maintenance windows" in place.run("sync", "--yes", code=1)

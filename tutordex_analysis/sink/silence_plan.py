@@ -14,7 +14,7 @@ import pandas as pd
 
 from tutordex_analysis.errors import SilencesRefused
 from tutordex_analysis.labelled import WATCHDOG
-from tutordex_analysis.maintenance import Bounded, Maintenance, windows
+from tutordex_analysis.maintenance import AT_ONCE, Bounded, Maintenance, Planned, bounded, windows
 from tutordex_analysis.moment import Span, duration, duration_text
 from tutordex_analysis.silence import fit, text_of
 from tutordex_analysis.sink.silence_server import Firing
@@ -23,6 +23,7 @@ from tutordex_analysis.source.silences import Silence
 HORIZON = "1d"  # how far ahead silences are made
 _MARK = re.compile(r"\btutordex:([0-9a-f]{16})$")
 _WINDOW = re.compile(r" \| maintenance (.+?)(?: \| approved by .*)? \| tutordex:")
+_MINUTE = pd.Timedelta("1min")
 _SLACK = pd.Timedelta("5min")  # for scrapes, evaluations and grouping, beside the `for` of an alert
 
 
@@ -131,6 +132,30 @@ def plan(
     return Plan(makes=tuple(makes), ends=tuple(ends), keeps=tuple(keeps), leaves=tuple(leaves))
 
 
+def at_once(planned: Planned, seen: Seen) -> Plan:
+    """The silences of a window that begins at this moment; what is still there is kept, or replaced by a longer one.
+
+    Raises:
+        SilencesRefused: With the one that is there it would be too long, or it would hold the Watchdog.
+    """
+    makes, ends, keeps = [], [], []
+    for one in bounded(planned, seen.at.floor("min")):
+        _spare_watchdog(one, seen)
+        there = [held for held in seen.silences if _is_at_once(held) and {*held.matchers} == {*one.matchers}]
+        if any(held.end >= one.end - _MINUTE for held in there):
+            keeps.append((one, max(there, key=lambda held: held.end)))
+            continue
+        first = min([one.start, *(held.start for held in there)])
+        if one.end - first > planned.longest:
+            raise SilencesRefused(
+                f"{text_of(one.matchers)} is silenced since {first:%H:%M} UTC; until {one.end:%H:%M} UTC that is "
+                f"longer than the {duration_text(planned.longest)} that are allowed. Nothing was changed"
+            )
+        makes.append(one)
+        ends += [Ending(held=held, why="a longer one is there") for held in there]
+    return Plan(makes=tuple(makes), ends=tuple(ends), keeps=tuple(keeps))
+
+
 def ending(seen: Seen, asked: Iterable[str]) -> Plan:
     """The end of silences of ours, by their window, fingerprint or key.
 
@@ -178,9 +203,13 @@ def is_live(silence: Silence) -> bool:
     return silence.state in ("active", "pending")
 
 
+def _is_at_once(silence: Silence) -> bool:
+    return is_live(silence) and titles_of(silence) == (AT_ONCE,)
+
+
 def _surplus(ours: Iterable[Silence], there: Mapping[str, Bounded], past: Past, seen: Seen) -> list[Ending]:
     """Those that end: twice there, no longer in the file, or of a window that silences nothing."""
-    live = [one for one in ours if is_live(one) and one.end > seen.at]
+    live = [one for one in ours if is_live(one) and one.end > seen.at and not _is_at_once(one)]
     busy = {
         _window(there[fingerprint])
         for one in live
