@@ -2,9 +2,10 @@
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from tests.windows import ENTRY, KNOWN, calendar
-from tutordex_analysis import catalogue_file, maintenance_file
+from tutordex_analysis import catalogue_file, cli, maintenance_file
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.silence import text_of
@@ -36,6 +37,18 @@ def test_the_file_lies_in_the_catalogue_folder_which_is_read_without_it(tmp_path
     path.write_text(yaml.safe_dump({"windows": {"vacuum": ENTRY}}))
     assert maintenance_file.path_of(Settings(catalogue=tmp_path)) == path
     assert [one.window.name for one in maintenance_file.read(path, catalogue_file.load(tmp_path)).windows] == ["vacuum"]
+
+
+def test_catalogue_check_reads_it_too(tmp_path):
+    path = tmp_path / "maintenance.yaml"
+    path.write_text(yaml.safe_dump({"windows": {"vacuum": ENTRY}}))
+    assert (
+        ", 1 maintenance windows: all is well"
+        in CliRunner().invoke(cli.app, ["catalogue", "check", str(tmp_path)]).stdout
+    )
+    path.write_text(yaml.safe_dump({"windows": {"vacuum": {**ENTRY, "lasts": "5h"}}}))
+    done = CliRunner().invoke(cli.app, ["catalogue", "check", str(tmp_path)])
+    assert f"{path}:2: vacuum: it lasts 5h" in str(done.exception)
 
 
 def test_a_users_own_templates_and_rules_count(tmp_path):

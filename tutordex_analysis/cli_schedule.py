@@ -22,8 +22,7 @@ def schedule(
 
     settings = load()
     tz = catalogue_file.load(settings.catalogue).calendar.timezone
-    windows = maintenance_file.path_of(settings)
-    silences = settings.alertmanager_url is not None and windows is not None and windows.is_file()
+    silences = settings.alertmanager_url is not None and maintenance_file.beside(settings.catalogue) is not None
     here = schedules.here(folder=Path.cwd(), output=settings.reports, user=user)
     here = replace(here, tz=tz, silences=silences)
     if kind == "cron":

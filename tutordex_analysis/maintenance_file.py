@@ -32,6 +32,12 @@ class _File(BaseModel):
     windows: dict[str, Window]
 
 
+def beside(folder: Path | None) -> Path | None:
+    """The file of a catalogue folder, None where it has none."""
+    path = folder / NAME if folder is not None else None
+    return path if path is not None and path.is_file() else None
+
+
 def path_of(settings: Settings) -> Path | None:
     """The file of the settings' catalogue folder, None where they name no folder."""
     return settings.catalogue / NAME if settings.catalogue is not None else None
