@@ -169,6 +169,7 @@ def test_the_fingerprint_follows_from_what_stands_in_the_silence():
         ({"lasts": "90s"}, "whole minutes"),
         ({"reason": "  "}, "it is empty"),
         ({"by": ""}, "it is empty"),
+        ({"reason": "move | maintenance of x"}, "which parts what stands on a silence"),
         ({"link": "ticket 42"}, "'ticket 42' is no link"),
         ({"weekdays": []}, "give either dates, or weekdays and days_of_month"),
         ({"dates": ["2026-12-06"]}, "give either dates, or weekdays and days_of_month"),

@@ -48,6 +48,8 @@ def _line(text: str) -> str:
     line = " ".join(text.split())
     if not line:
         raise CatalogueError("this must be said; it is empty")
+    if "|" in line:
+        raise CatalogueError(f"{line!r} has the sign |, which parts what stands on a silence; write it without")
     return line
 
 
