@@ -23,6 +23,7 @@ LEVELS = (
     {
         *("part", "limit", "mask", "watch", "change", "experiment", "inventory", "rule", "rule_groups", "rule_inline"),
         "slo",
+        "silence",
     },
     {
         "catalogue",
@@ -36,7 +37,10 @@ LEVELS = (
         "verdicts_file",
         "pins_file",
         "issued",
+        "window",
     },
+    {"labelled", "maintenance"},
+    {"maintenance_file"},
     {"source", "model"},
     {"question", "sink"},
     {"in_force", "rule_trial", "trials"},
@@ -44,7 +48,7 @@ LEVELS = (
     {"console"},
     {
         *("cli_anomalies", "cli_catalogue", "cli_dashboards", "cli_ledger", "cli_world"),
-        *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins"),
+        *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins", "cli_silence", "cli_schedule"),
     },
     {"cli_rules"},
     {"cli"},

@@ -19,13 +19,21 @@ from tutordex_analysis.experiment import Experiment
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
 from tutordex_analysis.rule import RECORD, Record, Rule
+from tutordex_analysis.silence import Template
 from tutordex_analysis.slo import Slo
 from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
-_OTHERS = (INVENTORY, "incidents.yaml", "changes.yaml", "anomalies.yaml", "pins.yaml")  # no signals; see …_file.py
-_NAMED = ("signals", "limits", "queues", "alerts", "rules", "records", "experiments", "slos")
+_OTHERS = (
+    INVENTORY,
+    "incidents.yaml",
+    "changes.yaml",
+    "anomalies.yaml",
+    "pins.yaml",
+    "maintenance.yaml",
+)  # no signals; see …_file.py
+_NAMED = ("signals", "limits", "queues", "alerts", "rules", "records", "experiments", "slos", "silences")
 _NAME = (re.compile(r"[a-z][a-z0-9_]*"), "use small letters, digits and _")
 _ALERT = (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck")
 _NAMES = {"rules": _ALERT, "records": (RECORD, "write it like tutordex:queue:wait_seconds")}
@@ -47,6 +55,9 @@ class _File(BaseModel):
     records: dict[str, Record | None] = Field({}, description="Recording rules by name; null removes a shipped one")
     experiments: dict[str, Experiment | None] = Field({}, description="Experiments by name; null removes a shipped one")
     slos: dict[str, Slo | None] = Field({}, description="Promises by name; null removes a shipped one")
+    silences: dict[str, Template | None] = Field(
+        {}, description="Templates of silences by name; null removes a shipped one"
+    )
     flow: tuple[tuple[str, ...], ...] | None = Field(
         None, description="Areas in the order in which work passes them, most upstream first, several at one height"
     )
@@ -73,7 +84,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
     queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
     rules, records, experiments = dict[str, Rule](), dict[str, Record](), dict[str, Experiment]()
-    slos: dict[str, Slo] = {}
+    slos, silences = dict[str, Slo](), dict[str, Template]()
     flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
     for files, exposed in layers:
@@ -90,6 +101,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
             _put(records, file.records)
             _put(experiments, file.experiments)
             _put(slos, file.slos)
+            _put(silences, file.silences)
             flow = file.flow if file.flow is not None else flow
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
@@ -120,6 +132,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
         records=records,
         experiments=experiments,
         slos=slos,
+        silences=silences,
         flow=flow,
         calendar=calendar,
         inventory=frozenset[str]().union(*(exposed for _, exposed in layers)),

@@ -63,6 +63,9 @@ def _zone(text: str) -> str:
     return text
 
 
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
 class Break(BaseModel):
     """A stretch of days, both included, such as a school holiday."""
 
@@ -84,7 +87,7 @@ class Calendar(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timezone: Zone = "UTC"
     country: str | None = Field(None, description='Code of the holidays package, such as "SG"')
     breaks: tuple[Break, ...] = ()
 

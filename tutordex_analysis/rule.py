@@ -165,3 +165,9 @@ class Rule(Spec):
         if self.guard_by and self.guard is None:
             raise CatalogueError("guard_by needs a guard")
         return self
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the rule adds to the labels of its value."""
+        made = {"severity": self.severity, "component": self.component}
+        return made | {"shadow": "true"} if self.shadow else made

@@ -105,19 +105,13 @@ def _reads_limits(rule: dict[str, Any]) -> bool:
     return "alert" in rule and rulebook.LEARNT in rule["expr"]
 
 
-def labels(rule: Rule) -> dict[str, str]:
-    """What a rule adds to the labels of its value."""
-    made = {"severity": rule.severity, "component": rule.component}
-    return made | {"shadow": "true"} if rule.shadow else made
-
-
 def _alert(rule: Rule, links: Links) -> dict[str, Any]:
     made: dict[str, Any] = {"alert": rule.name, "expr": rule_rails.expression(rule)}
     if rule.hold != "0s":
         made["for"] = rule.hold
     if rule.keep_firing is not None:
         made["keep_firing_for"] = rule.keep_firing
-    return made | {"labels": labels(rule), "annotations": templates(rule, links)}
+    return made | {"labels": rule.labels, "annotations": templates(rule, links)}
 
 
 class _Dumper(yaml.SafeDumper):
