@@ -22,13 +22,13 @@ LEVELS = (
     {"frame", "promql", "promql_labels", "measure", "civil", "spec", "yaml_file"},
     {
         *("part", "limit", "mask", "watch", "change", "experiment", "inventory", "rule", "rule_groups", "rule_inline"),
-        "slo",
-        "silence",
+        *("slo", "burn", "silence"),
     },
     {
         "catalogue",
         "rulebook",
         "experiment_data",
+        *("slo_events", "slo_examples", "slo_rules", "slo_sloth"),
         "catalogue_file",
         "catalogue_add",
         "settings",
@@ -60,6 +60,11 @@ NEIGHBOURS = {
     ("catalogue", "catalogue_file"),  # inside its `load` only
     ("catalogue_file", "catalogue"),
     ("catalogue_file", "rulebook"),
+    ("catalogue_file", "slo_rules"),
+    *(("slo_" + name, "catalogue") for name in ("events", "examples", "rules")),
+    *(("slo_rules", "slo_" + name) for name in ("events", "examples")),
+    ("slo_examples", "slo_events"),
+    ("slo", "rule"),
     ("catalogue_add", "catalogue_file"),
     ("rulebook", "catalogue"),
     ("incidents_file", "catalogue"),

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tutordex_analysis import inventory, promql, rulebook, yaml_file
+from tutordex_analysis import inventory, promql, rulebook, slo_rules, yaml_file
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
@@ -121,6 +121,9 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
                 _told(queue, signals, path, root)
     limits = {name: limit for name, limit in limits.items() if limit.signal in signals}
     queues = {name: queue for name, queue in queues.items() if signals.keys() >= {*queue.signals.values()}}
+    own = {name for file, _ in layers[-1][0].values() for name in file.slos}
+    slos = {name: slo for name, slo in slos.items() if signals.keys() >= {*slo.signals} or name in own}
+    promised = _promised(layers, slos, signals, rules, records)
     _concerned(layers[-1][0], signals)
     _flowing(layers[-1][0], {signal.area for signal in signals.values()})
     made = Catalogue(
@@ -137,13 +140,44 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
         calendar=calendar,
         inventory=frozenset[str]().union(*(exposed for _, exposed in layers)),
     )
-    _ruled(layers, made)
+    _ruled(layers, made, promised)
     return made
 
 
-def _ruled(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]], made: Catalogue) -> None:
-    """Refuses rules and records that ask for what is not there; without an inventory of its own a folder may ask."""
+def _promised(
+    layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]],
+    slos: Mapping[str, Slo],
+    signals: Mapping[str, Signal],
+    rules: dict[str, Rule],
+    records: dict[str, Record],
+) -> dict[tuple[str, str], tuple[str, bool]]:
+    """Adds what promises are made into; its (key, name) → place of the promise, and whether there is an inventory."""
     homes = {
+        name: (f"{path}:{line_of(root, ('slos', name))}", bool(exposed))
+        for files, exposed in layers
+        for path, (file, root) in files.items()
+        for name in file.slos
+    }
+    gone = {
+        name for files, _ in layers for file, _ in files.values() for name, one in file.rules.items() if one is None
+    }
+    made: dict[tuple[str, str], tuple[str, bool]] = {}
+    for name, slo in slos.items():
+        try:
+            names = slo_rules.add(slo, signals, rules=rules, records=records, gone=gone)
+        except CatalogueError as error:
+            raise CatalogueError(f"{homes[name][0]}: the promise {name}: {error}") from error
+        made |= dict.fromkeys(names, homes[name])
+    return made
+
+
+def _ruled(
+    layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]],
+    made: Catalogue,
+    promised: Mapping[tuple[str, str], tuple[str, bool]],
+) -> None:
+    """Refuses rules and records that ask for what is not there; without an inventory of its own a folder may ask."""
+    homes = dict(promised) | {
         (key, name): (f"{path}:{line_of(root, (key, name))}", bool(exposed))
         for files, exposed in layers
         for path, (file, root) in files.items()

@@ -39,13 +39,14 @@ def complaints(
 def in_order(catalogue: Catalogue) -> Iterator[Record]:
     """The recording rules, each after those that it reads; otherwise as the catalogue has them."""
     done: set[str] = set()
+    reads = _reads(catalogue)
 
     def after(name: str) -> Iterator[Record]:
         if name in done:
             return
         done.add(name)
         for other in catalogue.records:
-            if other in promql.metrics(catalogue.records[name].expression):
+            if other in reads[name]:
                 yield from after(other)
         yield catalogue.records[name]
 
@@ -55,11 +56,16 @@ def in_order(catalogue: Catalogue) -> Iterator[Record]:
 
 def _circle(catalogue: Catalogue) -> str | None:
     """A record that reads itself."""
-    reads = {name: promql.metrics(one.expression) & catalogue.records.keys() for name, one in catalogue.records.items()}
+    reads = _reads(catalogue)
     while free := [name for name, others in reads.items() if not others & reads.keys()]:
         for name in free:
             del reads[name]
     return next(iter(reads), None)
+
+
+def _reads(catalogue: Catalogue) -> dict[str, set[str]]:
+    """Record → the records that it reads."""
+    return {name: promql.metrics(one.expression) & catalogue.records.keys() for name, one in catalogue.records.items()}
 
 
 def _asked(texts: list[str], known: frozenset[str], *, every: bool) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from tutordex_analysis import promql
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.moment import duration
+from tutordex_analysis.rule import Expression, Selector
 from tutordex_analysis.spec import Duration, Spec
 
 _ALERT = re.compile(r"[A-Z][A-Za-z0-9]*")
@@ -61,9 +62,14 @@ class BurnAlerts(Spec):
     ticket: AlertName | None = Field(None, description="The alert for the next working day")
     component: str
     causes: str = Field("", description="Likely causes, in a few words")
-    checks: dict[str, str] = Field({}, description="For the runbook: what to look at first → its PromQL")
+    checks: dict[str, Expression] = Field({}, description="For the runbook: what to look at first → its PromQL")
     dashboard: str | None = None
-    muted_by: tuple[str, ...] = Field((), description="Alerts that explain these: while they fire, these are mute")
+    muted_by: tuple[Selector, ...] = Field((), description="Alerts that explain these: while they fire, these are mute")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its alerts."""
+        return tuple(one for one in (self.page, self.ticket) if one is not None)
 
 
 class Slo(Spec):

@@ -17,11 +17,12 @@ the link in the message fills their form in. A silence has an end and a reason, 
 def page(catalogue: Catalogue) -> str:
     """The page in Markdown, alerts in the order of the alphabet."""
     parts = [_HEAD]
-    parts += [_section(rule) for _, rule in sorted(catalogue.rules.items())]
+    promises = {name: slo.name for slo in catalogue.slos.values() if slo.alerts for name in slo.alerts.names}
+    parts += [_section(rule, promises.get(name)) for name, rule in sorted(catalogue.rules.items())]
     return "\n".join(parts)
 
 
-def _section(rule: Rule) -> str:
+def _section(rule: Rule, promise: str | None) -> str:
     lines = [f'## <a id="{anchor(rule)}"></a>{rule.name}', "", f"*{_plain(rule.summary)}* "]
     lines[-1] += f"({rule.severity}, {rule.component}{', in shadow: it reaches nobody yet' if rule.shadow else ''})."
     if rule.meaning:
@@ -37,7 +38,7 @@ def _section(rule: Rule) -> str:
     silence = f"amtool silence add alertname={rule.name} {' '.join(f'{name}=…' for name in rule.by)}".strip()
     lines.append("- **Silence**: " + _code(silence + " --duration=2h --comment='why, who, ticket'"))
     if rule.threshold is not None:
-        lines.append(f"- **Another limit**: {_pin(rule, rule.threshold)}")
+        lines.append(f"- **Another limit**: {_pin(rule, rule.threshold, promise)}")
     return "\n".join(lines) + "\n"
 
 
@@ -57,7 +58,12 @@ def _limit(rule: Rule) -> str:
     )
 
 
-def _pin(rule: Rule, limit: Threshold) -> str:
+def _pin(rule: Rule, limit: Threshold, promise: str | None) -> str:
+    if promise is not None:
+        limits = "it follows from the objective and the period"
+        return (
+            f"{limits} of `slos: {promise}` in a catalogue of your own, then `tutordex-analysis rules build` and push."
+        )
     if not limit.moves:
         return f"`rules: {rule.name}` in a catalogue of your own, then `tutordex-analysis rules build` and push."
     pin = f"tutordex-analysis rules pin {rule.name} {limit.human:g} --until 24h --reason '…'"
