@@ -22,7 +22,7 @@ LEVELS = (
     {"frame", "promql", "promql_labels", "measure", "civil", "spec", "yaml_file"},
     {
         *("part", "limit", "mask", "watch", "change", "experiment", "inventory", "rule", "rule_groups", "rule_inline"),
-        "slo",
+        *("slo", "rule_definition", "releases_file"),
     },
     {
         "catalogue",
@@ -39,11 +39,12 @@ LEVELS = (
     {"source", "model"},
     {"question", "sink"},
     {"in_force", "rule_trial", "trials"},
+    {"rule_gate"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
     {
         *("cli_anomalies", "cli_catalogue", "cli_dashboards", "cli_ledger", "cli_world"),
-        *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins"),
+        *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins", "cli_shadow"),
     },
     {"cli_rules"},
     {"cli"},
@@ -66,6 +67,8 @@ NEIGHBOURS = {
     ("pins_file", "settings"),
     ("weekly", "notebook"),
     ("rule_inline", "rule_groups"),
+    ("rule_definition", "rule_groups"),
+    ("releases_file", "rule"),
 }
 
 # What reaches the network, another program or a kernel → who may import it.

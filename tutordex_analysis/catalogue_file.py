@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tutordex_analysis import inventory, promql, rulebook, yaml_file
+from tutordex_analysis import inventory, promql, releases_file, rulebook, yaml_file
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
@@ -24,7 +25,8 @@ from tutordex_analysis.yaml_file import line_of
 
 SHIPPED = Path(__file__).parent / "signals"
 INVENTORY = "stack.yaml"
-_OTHERS = (INVENTORY, "incidents.yaml", "changes.yaml", "anomalies.yaml", "pins.yaml")  # no signals; see …_file.py
+# No signals are in these; see …_file.py.
+_OTHERS = (INVENTORY, "incidents.yaml", "changes.yaml", "anomalies.yaml", "pins.yaml", releases_file.NAME)
 _NAMED = ("signals", "limits", "queues", "alerts", "rules", "records", "experiments", "slos")
 _NAME = (re.compile(r"[a-z][a-z0-9_]*"), "use small letters, digits and _")
 _ALERT = (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck")
@@ -63,7 +65,12 @@ def load(folder: Path | None = None) -> Catalogue:
     shipped = _files(SHIPPED) if all(file.shipped for file, _ in own.values()) else {}
     stack = inventory.names(SHIPPED / INVENTORY) if shipped else frozenset[str]()
     theirs = inventory.names(folder / INVENTORY) if folder is not None else frozenset[str]()
-    return _overlaid([(shipped, stack), (own, theirs)])
+    made = _overlaid([(shipped, stack), (own, theirs)])
+    released = [
+        releases_file.read(one / releases_file.NAME) if one is not None else ()
+        for one in (SHIPPED if shipped else None, folder)
+    ]
+    return replace(made, rules=releases_file.settled(made.rules, shipped=released[0], own=released[1]))
 
 
 def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]]) -> Catalogue:
