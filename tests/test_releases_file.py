@@ -36,7 +36,9 @@ def written(folder, text):
 
 
 def shadows(rules, **files):
-    return {name for name, one in releases_file.settled({one.name: one for one in rules}, **files).items() if one.shadow}
+    return {
+        name for name, one in releases_file.settled({one.name: one for one in rules}, **files).items() if one.shadow
+    }
 
 
 def test_a_new_learned_alert_starts_in_shadow_and_another_does_not():
@@ -79,7 +81,9 @@ def test_a_shipped_alert_that_a_user_words_anew_goes_on_calling(tmp_path):
 
 def test_a_folder_that_leaves_the_shipped_out_leaves_their_releases_out(tmp_path):
     rules = LEARNT.format(name="QueueOldestPendingTooOld", more="")
-    signal = "signals: {queue_pending: {title: Jobs that wait, unit: jobs, kind: gauge, promql: queue_pending, area: q}}\n"
+    signal = (
+        "signals: {queue_pending: {title: Jobs that wait, unit: jobs, kind: gauge, promql: queue_pending, area: q}}\n"
+    )
     (tmp_path / "rules.yaml").write_text(f"shipped: false\n{signal}{rules}")
     assert catalogue_file.load(tmp_path).rules["QueueOldestPendingTooOld"].shadow
 

@@ -6,8 +6,8 @@ import pytest
 
 from tutordex_analysis import catalogue_file, rule_definition, rule_groups, rule_trial
 from tutordex_analysis.sink import rule_rails
-from tutordex_analysis.sink.rules import ALERTS, files
 from tutordex_analysis.sink.rule_text import Links
+from tutordex_analysis.sink.rules import ALERTS, files
 
 NAME = "PostsVolumeSpike"
 KNOWN = catalogue_file.load()

@@ -75,9 +75,7 @@ def in_shadow(server: Server, time_range: TimeRange) -> InShadow:
     return InShadow(
         range=span,
         loaded=_table([(one["alert"], one["definition"], start, end) for one, start, end in loaded], "definition"),
-        fired=_table(
-            [(one["alertname"], series_id({**one, "__name__": ""}), start, end) for one, start, end in fired], "labels"
-        ),
+        fired=_table([(one["alertname"], series_id(one), start, end) for one, start, end in fired], "labels"),
         kept=_kept(server),
         alerts_known=bool(server.query(_ANY, hours)["y"].notna().any()),
         sick=_sick(server),
@@ -93,7 +91,7 @@ def _stretches(found: pd.DataFrame, span: TimeRange) -> Iterator[tuple[dict[str,
     for name, row in zip(ids, values, strict=True):
         there = np.concatenate([[False], ~np.isnan(row), [False]])
         for first, after in np.flatnonzero(there[1:] != there[:-1]).reshape(-1, 2):
-            own = {str(key): str(value) for key, value in labels.loc[name].items() if isinstance(value, str)}
+            own = {str(key): str(value) for key, value in labels.loc[name].items() if value != ""}
             yield own, grid[first] - span.step, pd.Timestamp(grid[after - 1])
 
 
