@@ -5,7 +5,7 @@ from __future__ import annotations
 from tutordex_analysis import rule_groups
 from tutordex_analysis.rule import Rule, Threshold
 from tutordex_analysis.rule_definition import digest
-from tutordex_analysis.rulebook import IN_FORCE, IN_SHADOW, LEARNT
+from tutordex_analysis.rulebook import IN_FORCE, IN_SHADOW, LEARNT, RAIL
 
 THRESHOLD = "tutordex_threshold"
 MOST_AGE_SECONDS = 90 * 60  # as far as a limit is made for (`question.thresholds.REACH`)
@@ -43,14 +43,19 @@ def in_force(rule: Rule, limit: Threshold) -> str:
 
 
 def records(rule: Rule) -> list[dict[str, object]]:
-    """The recording rules of a limit that may move: what was learnt, and what is in force."""
+    """The recording rules of a limit that may move: what was learnt, what is in force, and the rails themselves."""
     limit = rule.threshold
     if limit is None or not limit.moves:
         return []
     labels = {"alert": rule.name}
+    rails = (("floor", limit.floor), ("ceiling", limit.ceiling))
     return [
         {"record": LEARNT, "expr": learnt(rule, limit), "labels": labels},
         {"record": IN_FORCE, "expr": in_force(rule, limit), "labels": labels},
+        *(
+            {"record": RAIL, "expr": f"vector({number(value)})", "labels": {**labels, "bound": bound}}
+            for bound, value in rails
+        ),
     ]
 
 
