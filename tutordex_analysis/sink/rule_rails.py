@@ -48,15 +48,13 @@ def records(rule: Rule) -> list[dict[str, object]]:
     if limit is None or not limit.moves:
         return []
     labels = {"alert": rule.name}
-    rails = (("floor", limit.floor), ("ceiling", limit.ceiling))
-    return [
+    made: list[dict[str, object]] = [
         {"record": LEARNT, "expr": learnt(rule, limit), "labels": labels},
         {"record": IN_FORCE, "expr": in_force(rule, limit), "labels": labels},
-        *(
-            {"record": RAIL, "expr": f"vector({number(value)})", "labels": {**labels, "bound": bound}}
-            for bound, value in rails
-        ),
     ]
+    for bound, value in (("floor", limit.floor), ("ceiling", limit.ceiling)):
+        made.append({"record": RAIL, "expr": f"vector({number(value)})", "labels": {**labels, "bound": bound}})
+    return made
 
 
 def shadow(rule: Rule) -> list[dict[str, object]]:
