@@ -48,12 +48,12 @@ def series(name, at, values):
 
 
 def past(path, now, definition, *, shadow_days):
-    """Five weeks of a queue with an hour of 200 jobs three days ago, and what the rules recorded since some days.
+    """Six weeks of a queue with an hour of 200 jobs three days ago, and what the rules recorded since some days.
 
     The alert fired in that hour, and once for nothing.
     """
     incident = now - 3 * DAY
-    at = np.arange(now - 35 * DAY, now, 300)
+    at = np.arange(now - 45 * DAY, now, 300)
     pending = np.random.default_rng(5).poisson(4, len(at)).astype(float)
     pending[(at >= incident) & (at < incident + 3600)] = 200
     lines = ["# TYPE queue_pending gauge", *series("queue_pending", at, pending)]

@@ -42,6 +42,7 @@ OnAlert = Callable[[int, int, str], None]
 _NO_HISTORY = {
     *("AnalysisMetricsAbsent", "AnalysisMetricsStale", "LearntLimitRefused", "AnalysisReportFailed", "SignalUnusual")
 }
+_MOSTLY = 0.5
 _COMMAND = "tutordex-analysis rules backtest RULES --old OLD_RULES --url http://… --save SOURCE"
 
 
@@ -162,7 +163,16 @@ def trial(
         replays(sets, source, span, limits=limits or {}, on_alert=on_alert), known, concerns=concerns
     )
     defined = rule_definition.definitions(sets[HUMAN]) if HUMAN in sets else {}
-    return replace(result, definitions=defined, learned=tuple(sorted({*(limits or {})} & {*defined})))
+    return replace(result, definitions=defined, learned=_learned(limits or {}))
+
+
+def _learned(limits: Thresholds) -> tuple[str, ...]:
+    """Alerts whose limit was learned, for some label, at half of the moments or more; a replay of others is human."""
+    return tuple(
+        name
+        for name, one in sorted(limits.items())
+        if one.assign(there=one["value"].notna()).groupby("ds")["there"].any().mean() >= _MOSTLY
+    )
 
 
 def replays(

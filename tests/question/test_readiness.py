@@ -65,7 +65,7 @@ def test_a_good_backtest_is_one_that_found_something_and_was_seldom_wrong():
         (None, {}, r"none is kept \(make one\)"),
         (kept(), {"definition": "bb"}, "replayed another definition"),
         (replace(kept(), definitions={}), {}, "replayed another definition"),
-        (replace(kept(), learned=()), {}, "with its human limit"),
+        (replace(kept(), learned=()), {}, "with its human limit mostly"),
         (kept(problem="it joins nothing"), {}, "could not be replayed: it joins nothing"),
         (kept(known=[]), {}, "no incident is known"),
         (kept(known=[incident(-1, 400)]), {}, "incidents fill all of it"),

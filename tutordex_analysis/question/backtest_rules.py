@@ -40,7 +40,7 @@ class RuleBacktest:
         incidents: One row an incident and set of rules: rules, start, end, reason, found, first (alert), delay.
         remarks: Sentences on what the numbers cannot say.
         definitions: By alert, the digest of what it fires on (`rule_definition`); {} where nobody noted it.
-        learned: Alerts that were replayed with limits learned walk-forward.
+        learned: Alerts that were replayed with limits learned walk-forward, most of the time at least.
     """
 
     range: TimeRange
