@@ -61,6 +61,8 @@ def past(path, now, definition, *, shadow_days):
     if len(shadow):
         name = f'tutordex:alert:in_shadow{{alert="{ALERT}",definition="{definition}"}}'
         lines += ["# TYPE tutordex:alert:in_shadow gauge", *series(name, shadow, 1)]
+        lines += ["# TYPE tutordex:threshold:learnt gauge"]
+        lines += series(f'tutordex:threshold:learnt{{alert="{ALERT}"}}', shadow, 20)
         lines += ["# TYPE ALERTS gauge", *series('ALERTS{alertname="Watchdog",alertstate="firing"}', shadow, 1)]
         own = f'ALERTS{{alertname="{ALERT}",alertstate="firing",component="queue",severity="warning",shadow="true"}}'
         lines += series(own, shadow[(shadow >= now - 2 * DAY) & (shadow < now - 2 * DAY + 600)], 1)  # for nothing

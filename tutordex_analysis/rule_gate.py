@@ -74,7 +74,9 @@ def look(source: Source, kept_by: Source, alerts: Iterable[str] = (), *, terms: 
         limit = rules[name].threshold
         learns = limit is not None and limit.learn is not None
         proof = readiness.by_backtest(kept, name, defined[name], learns=learns, terms=terms, how=_COMMAND)
-        found.append(readiness.readiness(name, defined[name], backtest=proof, watched=watched, terms=terms))
+        found.append(
+            readiness.readiness(name, defined[name], learns=learns, backtest=proof, watched=watched, terms=terms)
+        )
     late = memory.loaded[memory.loaded["end"] >= span.end - 2 * span.step]
     there = {str(name) for name in late["alert"]}
     return Gate(found=tuple(found), strange=tuple(sorted(there - {*waiting(source.catalogue)})))

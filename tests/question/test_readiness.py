@@ -30,7 +30,7 @@ def proof(result, definition="aa", **more):
     return question.by_backtest(result, "New", definition, **asked)
 
 
-def memory(loaded=((0.0, 200.0),), fired=(), *, definition="aa", **facts):
+def memory(loaded=((0.0, 200.0),), fired=(), *, learnt=((0.0, 700.0),), definition="aa", **facts):
     """Alert New, loaded and firing between these hours."""
     rows = [("New", definition, at(a), at(b)) for a, b in loaded]
     calls = [("New", "{}", at(a), at(b)) for a, b in fired]
@@ -39,14 +39,15 @@ def memory(loaded=((0.0, 200.0),), fired=(), *, definition="aa", **facts):
     return InShadow(
         range=SPAN,
         loaded=pd.DataFrame(rows, columns=["alert", "definition", "start", "end"]).astype(utc),
+        learnt=pd.DataFrame([("New", at(a), at(b)) for a, b in learnt], columns=["alert", "start", "end"]).astype(utc),
         fired=pd.DataFrame(calls, columns=["alert", "labels", "start", "end"]).astype(utc),
         **known,
     )
 
 
-def stands(remembered, *, incidents=(), backtest=GOOD, concerns=lambda mask, metrics: True):
+def stands(remembered, *, learns=True, incidents=(), backtest=GOOD, concerns=lambda mask, metrics: True):
     watched = Watched(remembered=remembered, incidents=incidents, concerns=concerns, metrics={"New": {"jobs"}})
-    return question.readiness("New", "aa", backtest=backtest, watched=watched, terms=TERMS)
+    return question.readiness("New", "aa", learns=learns, backtest=backtest, watched=watched, terms=TERMS)
 
 
 def test_a_good_backtest_is_one_that_found_something_and_was_seldom_wrong():
@@ -109,6 +110,17 @@ def test_two_firings_without_a_known_incident_may_be_right_or_wrong():
     assert one.ready == "cannot tell"
     assert np.isnan(one.false)
     assert "no incident is known in that time" in one.shadow.why
+
+
+def test_a_week_with_the_human_limit_tried_no_learned_one():
+    half = memory(learnt=[(0, 50), (100, 150), (300, 400)])
+    assert stands(half).ready == "yes"
+    less = memory(learnt=[(0, 50), (100, 149), (300, 400)])
+    one = stands(less)
+    assert one.ready == "no"
+    assert "its limit was learned 49.5% of that time" in one.shadow.why
+    assert "learned 0.0% of that time" in stands(memory(learnt=[])).shadow.why
+    assert stands(memory(learnt=[]), learns=False).ready == "yes"
 
 
 def test_gaps_do_not_count_as_time_in_shadow():

@@ -45,10 +45,12 @@ def test_stretches_begin_where_the_sample_before_them_lies():
     row = [NO, NO, 2, 2, 2, NO, 1, NO, NO, NO, NO, 2]
     names = [{"alert": "A", "definition": "x"}]
     calls = [{"alertname": "A", "channel": "c", "shadow": "true"}, {"alertname": "B", "shadow": "true"}]
-    found = in_shadow(Server(tutordex=([row], names), firing=([row, [NO] * 11 + [1]], calls)), SPAN)
+    limits = [[NO, 1, 1] + [NO] * 9], [{"alert": "A"}]
+    found = in_shadow(Server(in_shadow=([row], names), learnt=limits, firing=([row, [NO] * 11 + [1]], calls)), SPAN)
     minutes = [((a - START) / pd.Timedelta("1min"), (b - START) / pd.Timedelta("1min")) for a, b in
                zip(found.loaded["start"], found.loaded["end"], strict=True)]  # fmt: skip
     assert minutes == [(5, 20), (25, 30), (50, 55)]
+    assert found.learnt.to_numpy().tolist() == [["A", START, START + pd.Timedelta("10min")]]
     assert found.loaded[["alert", "definition"]].drop_duplicates().to_numpy().tolist() == [["A", "x"]]
     assert found.fired.query("alert == 'A'")["start"].tolist() == found.loaded["start"].tolist()
     assert found.fired["labels"].iloc[-1] == '{alertname="B",shadow="true"}'  # it has no channel

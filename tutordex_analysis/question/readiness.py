@@ -19,6 +19,7 @@ from tutordex_analysis.source.replay_rules import Replay
 Answer: TypeAlias = Literal["yes", "no", "cannot tell"]
 COLUMNS = ("alert", "ready", "days", "fired", "false", "backtest", "shadow")
 _DAY, _WEEK = pd.Timedelta(days=1), pd.Timedelta(days=7)
+_MOSTLY = 0.5
 _SHADOW = "shadow"  # the set of rules that is judged
 _LEARNT = ("learnt", "human")  # the sets of a kept backtest that are ours, the one that counts first
 
@@ -155,12 +156,15 @@ class Watched:
     metrics: Mapping[str, Collection[str]]
 
 
-def readiness(alert: str, definition: str, *, backtest: Proof, watched: Watched, terms: Terms) -> Readiness:
+def readiness(
+    alert: str, definition: str, *, learns: bool, backtest: Proof, watched: Watched, terms: Terms
+) -> Readiness:
     """How an alert stands.
 
     Args:
         alert: Its name.
         definition: Of the rule as it is now.
+        learns: Whether its limit is learned; then time in shadow counts where that was mostly in force.
         backtest: What the backtest says.
         watched: What the time in shadow is judged by.
         terms: What it must have shown.
@@ -184,6 +188,9 @@ def readiness(alert: str, definition: str, *, backtest: Proof, watched: Watched,
         said += f", {false:.0f} of them outside the {known} known incidents, {int(row['found'])} of which it found"
     allowed = terms.allowed(loaded / _WEEK)
     answer, why = _lived(memory, alert, loaded, terms)
+    share = _together(own, memory.learnt[memory.learnt["alert"] == alert]) / loaded
+    if answer == "yes" and learns and share < _MOSTLY:
+        answer, why = "no", f"its limit was learned {share:.1%} of that time, so mostly the human one was tried"
     if answer == "yes":
         if (false if known else fired) <= allowed:
             why = f"at most {allowed} false"
@@ -229,6 +236,16 @@ def _lived(memory: InShadow, alert: str, loaded: pd.Timedelta, terms: Terms) -> 
     if memory.kept is not None and memory.kept < terms.shadow:
         return "cannot tell", f"{needed}, and this Prometheus keeps {number_text(memory.kept / _DAY)}"
     return "no", needed
+
+
+def _together(some: pd.DataFrame, others: pd.DataFrame) -> pd.Timedelta:
+    """How long stretches of both go on at once; those of either do not overlap."""
+    both = (
+        min(end, last) - max(start, first)
+        for start, end in zip(some["start"], some["end"], strict=True)
+        for first, last in zip(others["start"], others["end"], strict=True)
+    )
+    return sum((one for one in both if one > pd.Timedelta(0)), pd.Timedelta(0))
 
 
 def _judged(watched: Watched, alert: str, own: pd.DataFrame) -> pd.Series:

@@ -14,13 +14,14 @@ from tutordex_analysis import frame as frames
 from tutordex_analysis.errors import AnalysisError, FrameError, SourceError
 from tutordex_analysis.frame import TimeRange, series_id
 from tutordex_analysis.moment import duration
-from tutordex_analysis.rulebook import IN_SHADOW
+from tutordex_analysis.rulebook import IN_SHADOW, LEARNT
 from tutordex_analysis.source.answer import Refused
 from tutordex_analysis.source.session import Session
 
 STEP = "5m"
 _PRESENT = f"max by (alert, definition) (count_over_time({IN_SHADOW}[{STEP}]))"
 _FIRED = f'max_over_time(ALERTS{{alertstate="firing",shadow="true"}}[{STEP}])'
+_LEARNT = f"max by (alert) (count_over_time({LEARNT}[{STEP}]))"
 _ANY = "count(count_over_time(ALERTS[1h]))"
 _UTC = "datetime64[ms, UTC]"
 
@@ -45,6 +46,8 @@ class InShadow:
             definition, start, end.
         fired: One row an unbroken stretch in which one series of an alert in shadow fired: alert, labels (text),
             start, end; to five minutes.
+        learnt: One row an unbroken stretch in which a learned limit of an alert was inside the rails and fresh, of any
+            label: alert, start, end.
         kept: How long the server keeps samples; None where it does not say, or goes by size.
         alerts_known: Whether it has the series `ALERTS` of any alert at all; a watchdog always fires.
         sick: By alert, why the server cannot evaluate its rule now.
@@ -53,6 +56,7 @@ class InShadow:
     range: TimeRange
     loaded: pd.DataFrame
     fired: pd.DataFrame
+    learnt: pd.DataFrame
     kept: pd.Timedelta | None
     alerts_known: bool
     sick: dict[str, str]
@@ -72,10 +76,12 @@ def in_shadow(server: Server, time_range: TimeRange) -> InShadow:
     hours = TimeRange(span.start, span.end, "1h")
     loaded = list(_stretches(server.query(_PRESENT, span), span))
     fired = list(_stretches(server.query(_FIRED, span), span))
+    learnt = _stretches(server.query(_LEARNT, span), span)
     return InShadow(
         range=span,
         loaded=_table([(one["alert"], one["definition"], start, end) for one, start, end in loaded], "definition"),
         fired=_table([(one["alertname"], series_id(one), start, end) for one, start, end in fired], "labels"),
+        learnt=_table([(one["alert"], "", start, end) for one, start, end in learnt], "").drop(columns=""),
         kept=_kept(server),
         alerts_known=bool(server.query(_ANY, hours)["y"].notna().any()),
         sick=_sick(server),
