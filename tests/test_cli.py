@@ -34,6 +34,9 @@ COMMANDS = (
     "rules revert",
     "rules history",
     "rules backtest",
+    "rules ready",
+    "rules release",
+    "rules shadow",
     "dashboards build",
     "dashboards check",
 )

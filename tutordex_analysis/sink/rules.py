@@ -95,7 +95,9 @@ def alert_groups(catalogue: Catalogue, links: Links) -> list[dict[str, Any]]:
     """Alerts in one group a component, each behind the records of its limit, so that they are loaded together."""
     made: dict[str, list[dict[str, Any]]] = {}
     for rule in catalogue.rules.values():
-        made.setdefault(rule.component, []).extend([*rule_rails.records(rule), _alert(rule, links)])
+        made.setdefault(rule.component, []).extend(
+            [*rule_rails.records(rule), _alert(rule, links), *rule_rails.shadow(rule)]
+        )
     last = sorted(made, key=lambda component: any(_reads_limits(one) for one in made[component]))
     return [{"name": f"tutordex-{component}", "interval": "30s", "rules": made[component]} for component in last]
 
