@@ -75,6 +75,19 @@ def schema() -> None:
     typer.echo(catalogue_file.json_schema(), nl=False)
 
 
+@app.command(
+    epilog=examples("catalogue sloth sloth.yml > my-signals/slos.yaml", "catalogue sloth sloth.yml --period 28d")
+)
+def sloth(
+    file: Annotated[Path, typer.Argument(help="A file of Sloth, version prometheus/v1.", exists=True, dir_okay=False)],
+    period: Annotated[str, typer.Option(help="Over which the promises hold.")] = "30d",
+) -> None:
+    """Print the promises of Sloth's file as a file of a catalogue; `rules build` makes their rules."""
+    from tutordex_analysis import slo_sloth
+
+    typer.echo(slo_sloth.text(slo_sloth.read(file, period=period)), nl=False)
+
+
 def _catalogue(folder: Path | None) -> Catalogue:
     from tutordex_analysis import catalogue_file
     from tutordex_analysis.settings import load
