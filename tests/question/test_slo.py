@@ -9,7 +9,7 @@ from tutordex_analysis.question.slo import Told, promises, scorecard, tell
 from tutordex_analysis.question.slo_history import Kept
 from tutordex_analysis.sink import slo_page, slo_plot, slo_table
 from tutordex_analysis.sink.exposition_slo import from_promises
-from tutordex_analysis.slo import Slo
+from tutordex_analysis.slo import BurnAlerts, Slo
 
 TZ = "Asia/Singapore"
 START = pd.Timestamp("2026-09-01T00:00Z")
@@ -59,6 +59,16 @@ def test_an_outage_is_told_with_its_day_its_share_and_its_name():
         "From": "29 Oct 2026 08:00", "For": "3 h", "Bad": "270 of 300", "Of the budget": "37 %",
         "At that time": "ApiDown fired; maintenance",
     }  # fmt: skip
+
+
+def test_the_alerts_of_a_promise_stand_beside_what_set_them_off():
+    slo = API.model_copy(update={"alerts": BurnAlerts(page="ApiBurn", ticket="ApiSlo", component="backend")})
+    at = START + pd.Timedelta(hours=24 * 58)
+    fired = pd.DataFrame(
+        [(at + pd.Timedelta("30min"), 1.0, "ApiBurn"), (at + pd.Timedelta("9h"), 1.0, "ApiSlo"), (at, 1.0, "Other")],
+        columns=["ds", "y", "alertname"],
+    )
+    assert tell(kept(outage(), slo=slo), tz=TZ, fired=fired).incidents["beside"].tolist() == ["ApiBurn fired"]
 
 
 def test_a_burn_that_goes_on_is_at_risk_with_a_date():

@@ -42,6 +42,7 @@ _LIKELY = 0.5  # a budget that survives with a smaller chance is at risk
 _WORTH = 0.01  # incidents that took less of the budget are not told
 _TOLD = 5  # incidents in a table
 _BESIDE = 3  # what else was at that time, at most
+_AFTER = pd.Timedelta("1h")  # an alert that fires so late is still of it
 _WHOLE = 0.95  # a period of which less is known is said to be
 
 
@@ -101,20 +102,23 @@ class Promises:
         return pd.DataFrame([_row(one) for one in self.told], columns=[*_OVERVIEW])
 
 
-def promises(kept: Iterable[Kept], *, tz: str, masks: Masks = NO_MASKS, seed: int = 0) -> Promises:
+def promises(
+    kept: Iterable[Kept], *, tz: str, masks: Masks = NO_MASKS, fired: pd.DataFrame | None = None, seed: int = 0
+) -> Promises:
     """Tells all promises.
 
     Args:
         kept: What was read of each.
         tz: Zone in which moments are told.
-        masks: Named incidents and alerts, which give names to what spent the budget.
+        masks: Named incidents, alerts and silences, which give names to what spent the budget.
+        fired: `ALERTS`, 1 where one fired in the step before, for a promise's own alerts; None where that is not known.
         seed: Of the simulated futures.
     """
-    told = tuple(tell(one, tz=tz, masks=masks, seed=seed) for one in kept)
+    told = tuple(tell(one, tz=tz, masks=masks, fired=fired, seed=seed) for one in kept)
     return Promises(told=told, findings=table(_findings(told)), headline=headline(told))
 
 
-def tell(kept: Kept, *, tz: str, masks: Masks = NO_MASKS, seed: int = 0) -> Told:
+def tell(kept: Kept, *, tz: str, masks: Masks = NO_MASKS, fired: pd.DataFrame | None = None, seed: int = 0) -> Told:
     """One promise."""
     slo, events, zone = kept.slo, kept.events, ZoneInfo(tz)
     if kept.lacks:
@@ -126,7 +130,8 @@ def tell(kept: Kept, *, tz: str, masks: Masks = NO_MASKS, seed: int = 0) -> Told
     if budget.total < slo.least:
         said = f"{budget.total:,.0f} {slo.noun} in {_span(budget)} are too few to say; it takes {slo.least}"
         return _untold(slo, "unknown", f"{slo.title}: cannot be told: {said}.", budget)
-    found = _named(model.incidents(events, objective=slo.objective, period=slo.period), masks, slo)
+    found = model.incidents(events, objective=slo.objective, period=slo.period)
+    found = _named(found, slo, masks, own=_own_alerts(slo, fired))
     to_come = ahead(events, objective=slo.objective, period=slo.period, seed=seed)
     state: State = "broken" if budget.remaining <= 0 else "at_risk" if to_come.survives < _LIKELY else "kept"
     inside = found[(found["spent"] >= _WORTH) & (found["end"] > budget.since)]
@@ -191,18 +196,27 @@ def _silent_since(events: pd.DataFrame) -> pd.Timestamp | None:
     return pd.Timestamp(last) if events["ds"].iloc[-1] - last >= _SILENT else None
 
 
-def _named(found: pd.DataFrame, masks: Masks, slo: Slo) -> pd.DataFrame:
+def _own_alerts(slo: Slo, fired: pd.DataFrame | None) -> list[tuple[pd.Timestamp, str]]:
+    """Moments at which the promise's own alerts fired."""
+    if fired is None or slo.alerts is None:
+        return []
+    rows = fired[fired["alertname"].isin([slo.alerts.page, slo.alerts.ticket]) & (fired["y"] > 0)]
+    return [*zip(rows["ds"], rows["alertname"].astype(str), strict=True)]
+
+
+def _named(found: pd.DataFrame, slo: Slo, masks: Masks, *, own: Sequence[tuple[pd.Timestamp, str]]) -> pd.DataFrame:
     """Incidents with what a person, else an alert, else a silence says of that time; "" where nobody does."""
     order = {"incident": 0, "alert": 1, "silence": 2}
     known = sorted(masks.masks, key=lambda one: (order[one.origin], one.start))
     names = []
     for start, end in zip(found["start"], found["end"], strict=True):
-        mine = (
-            one.reason
+        mine = [
+            (order[one.origin], one.reason)
             for one in known
             if one.start < end and one.end > start and (not slo.signals or any(map(one.concerns, slo.signals)))
-        )
-        names.append([*dict.fromkeys(mine)])
+        ]
+        mine += [(order["alert"], f"{name} fired") for at, name in own if start < at <= end + _AFTER]
+        names.append([*dict.fromkeys(text for _, text in sorted(mine, key=lambda one: one[0]))])
     first = [one[0] if one else "" for one in names]
     return found.assign(name=first, beside=["; ".join(one[:_BESIDE]) for one in names])
 
