@@ -164,7 +164,10 @@ def _parsed(query: str, key: str) -> promql_parser.Expr:
         raise CatalogueError(f"{key} has {strange[0]}; of Sloth's templates only {{{{.window}}}} is read")
     if not count:
         raise CatalogueError(f"{key} asks for no {{{{.window}}}}; write rate(…[{{{{.window}}}}])")
-    promql.check(marked)
+    try:
+        promql.check(marked)
+    except CatalogueError as error:
+        raise CatalogueError(f"{key}: {error}".replace(_MARK, "{{.window}}")) from error
     return promql_parser.parse(promql.double_quoted(marked))
 
 

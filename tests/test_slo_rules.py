@@ -1,0 +1,58 @@
+"""Promises as rules: names, guards against few events, and what cannot be made into an alert."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tutordex_analysis import catalogue_file
+from tutordex_analysis.errors import CatalogueError
+
+API = {
+    "title": "API", "objective": 0.999, "noun": "requests", "bad": "api_errors", "total": "api_requests",
+    "alerts": {"page": "MyBurn", "ticket": "MyTicket", "component": "backend"},
+}  # fmt: skip
+
+
+def loaded(folder, **changed):
+    (folder / "own.yaml").write_text(yaml.safe_dump({"slos": {"mine": API | changed}}))
+    return catalogue_file.load(folder)
+
+
+def test_every_existing_name_stays_and_no_alert_is_there_twice():
+    known = catalogue_file.load()
+    stack = {"AssignmentProcessingSLOViolation", "ParseQualitySLOViolation", "DMDeliverySLOViolation"}
+    assert stack <= known.rules.keys()
+    assert {name: known.rules[name].severity for name in stack} == dict.fromkeys(stack, "warning")
+    assert known.slos["dm_delivery"].alerts.page is None
+
+
+def test_a_page_needs_the_least_events_and_the_least_bad_ones(tmp_path):
+    page = loaded(tmp_path, least=40, least_bad=9).rules["MyBurn"]
+    assert "(tutordex:slo:mine_bad_1h > 8.5) / (tutordex:slo:mine_events_1h > 39.5) > 0.0144" in page.value
+    assert "last_over_time(tutordex:slo:mine_bad_fraction_5m[1h]) > 0.0144" in page.value
+    assert page.threshold.human == 0.006
+
+
+def test_a_promise_without_alerts_has_no_rules(tmp_path):
+    known = loaded(tmp_path, alerts=None)
+    assert not [name for name in known.records if name.startswith("tutordex:slo:mine_")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"objective": 1}, "an objective of 1 leaves no budget"),
+        ({"objective": 0}, "it is a share between 0 and 1"),
+        ({"period": "3d"}, "too short for burn-rate alerts"),
+        ({"alerts": API["alerts"] | {"page": "Watchdog"}}, "Watchdog, which is there already"),
+        ({"alerts": API["alerts"] | {"page": "MyTicket"}}, "page and ticket are both called MyTicket"),
+        ({"objective": 0.05}, "no failure can reach the limit of MyBurn"),
+        ({"bad": "queue_pending"}, "queue_pending is a gauge"),
+        ({"bad": {"signal": "api_errors", "labels": {"path": "/x"}}}, "no events of one path can be told"),
+    ],
+)
+def test_what_cannot_be_an_alert_is_one_sentence_with_its_line(tmp_path, changed, said):
+    with pytest.raises(CatalogueError, match=said) as caught:
+        loaded(tmp_path, **changed)
+    assert "own.yaml:" in str(caught.value)
