@@ -8,9 +8,10 @@ import yaml
 from tutordex_analysis import catalogue_file
 from tutordex_analysis.errors import CatalogueError
 
+ALERTS = {"page": "MyBurn", "ticket": "MyTicket", "component": "backend"}
 API = {
     "title": "API", "objective": 0.999, "noun": "requests", "bad": "api_errors", "total": "api_requests",
-    "alerts": {"page": "MyBurn", "ticket": "MyTicket", "component": "backend"},
+    "alerts": ALERTS,
 }  # fmt: skip
 
 
@@ -45,8 +46,8 @@ def test_a_promise_without_alerts_has_no_rules(tmp_path):
         ({"objective": 1}, "an objective of 1 leaves no budget"),
         ({"objective": 0}, "it is a share between 0 and 1"),
         ({"period": "3d"}, "too short for burn-rate alerts"),
-        ({"alerts": API["alerts"] | {"page": "Watchdog"}}, "Watchdog, which is there already"),
-        ({"alerts": API["alerts"] | {"page": "MyTicket"}}, "page and ticket are both called MyTicket"),
+        ({"alerts": ALERTS | {"page": "Watchdog"}}, "Watchdog, which is there already"),
+        ({"alerts": ALERTS | {"page": "MyTicket"}}, "page and ticket are both called MyTicket"),
         ({"objective": 0.05}, "no failure can reach the limit of MyBurn"),
         ({"bad": "queue_pending"}, "queue_pending is a gauge"),
         ({"bad": {"signal": "api_errors", "labels": {"path": "/x"}}}, "no events of one path can be told"),

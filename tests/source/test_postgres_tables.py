@@ -158,9 +158,9 @@ def test_no_message_and_no_log_holds_a_password(server, secret, place, caplog):
             tables.read(Asked(table=table, columns={"x": "name"}))
         except (SourceError, NotHeld) as error:
             told += [traceback.format_exc(), str(error)]
-    error = SourceError("not told")
-    error.orig = f"{secret} and {quote(secret, safe='')} were refused"
-    told.append(tables._plain(error))
+    refused = SourceError("not told")
+    refused.orig = f"{secret} and {quote(secret, safe='')} were refused"
+    told.append(tables._plain(refused))
     assert told[-1] == "*** and *** were refused"
     text = "\n".join([*told, caplog.text])
     assert secret not in text
