@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.frame import records
-from tutordex_analysis.measure import day_text, share_text
+from tutordex_analysis.measure import count_text, day_text, share_text
 from tutordex_analysis.sink import figure_style as look
 from tutordex_analysis.sink.figure_style import Picture
 from tutordex_analysis.sink.series_name import plain
@@ -65,7 +65,8 @@ def _alt(
             f"{share_text(known['remaining'].iloc[0])} were left then, {share_text(known['remaining'].iloc[-1])} now."
         )
     if len(incidents):
-        said.append(f"{len(incidents)} incidents took {share_text(float(incidents['spent'].sum()))} of it.")
+        many = count_text(len(incidents), "incident")
+        said.append(f"{many} took {share_text(float(incidents['spent'].sum()))} of it.")
     if _LIKELY in ahead:
         said.append(f"As things go it is gone about {day_text(ahead[_LIKELY], zone)}.")
     elif _EARLY in ahead:
