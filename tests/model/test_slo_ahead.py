@@ -44,6 +44,14 @@ def test_a_budget_that_is_gone_is_gone_now():
     assert found.survives == 0
 
 
+def test_a_budget_that_is_gone_is_back_when_what_took_it_leaves_the_period():
+    events = stream([0.0] * 40 + [80_000.0] + [0.0] * 19)  # 72,000 may be bad
+    found = ahead(events, objective=0.99, period="30d")
+    assert found.back == pytest.approx(START + 70.1 * DAY, abs=pd.Timedelta("1h"))  # when 8,000 of them have left
+    assert ahead(stream([3000.0] * 60), objective=0.99, period="30d").back is None
+    assert ahead(stream([10.0] * 60), objective=0.99, period="30d").back is None  # it never was gone
+
+
 def test_an_outage_that_goes_on_makes_it_likely_and_not_certain():
     events = stream([0.0] * 60, a_day=2400.0)
     events.loc[len(events) - 3 :, "bad"] = 90.0

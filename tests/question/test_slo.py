@@ -88,6 +88,9 @@ def test_a_broken_promise_comes_first():
     assert found.findings["signal"].tolist() == ["b", "api"]
     assert found.findings["kind"].tolist() == ["promise", "promise"]
     assert found.told[1].sentence.startswith("API: broken (promised 99 %, kept 98 %): 1,440 of 72,000 requests")
+    assert found.told[1].sentence.endswith("As things go none of it is left for the next 30 days.")
+    back = tell(kept(outage(at=24 * 45, length=9)), tz=TZ)
+    assert "As things go some of the budget is left again from about 15 Nov 2026 on." in back.sentence
     overview = slo_table.overview(found.overview, tz=TZ).frame
     assert overview["Gone"].tolist() == ["–", "gone"]
     assert overview["Kept"].tolist() == ["99.917 %", "98 %"]

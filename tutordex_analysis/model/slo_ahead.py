@@ -38,6 +38,8 @@ class Ahead:
         dates: By probability (0.1, 0.5, 0.9): the moment by which it is gone with that probability; None where not
             within one period from now.
         survives: Probability that it is never gone within one period from now; NaN where nobody can tell.
+        back: Of a budget that is gone: by when some of it is left again with a chance of one half; None where not
+            within one period from now.
         share: The share of bad events that goes on, without incidents.
         bad_a_day: Bad events a day that this makes.
         since: From when on it has been so, roughly; None where nobody can tell.
@@ -46,6 +48,7 @@ class Ahead:
 
     dates: Mapping[float, pd.Timestamp | None]
     survives: float
+    back: pd.Timestamp | None = None
     share: float = math.nan
     bad_a_day: float = math.nan
     since: pd.Timestamp | None = None
@@ -91,12 +94,19 @@ def ahead(events: pd.DataFrame, *, objective: float, period: Span, n: int = 1000
     total = np.broadcast_to(profile, (n, len(profile)))
     bad = np.minimum(_bad(shares, profile, per_day=per_day, spread=spread, rng=rng), total)
     bad += _incidents(found, known, profile, step=_step(events), rng=rng, n=n)
-    crossed = _crossed(events, bad, total, objective=objective, period=period)
-    dates = _dates(crossed, end=end, step=_step(events), gone=now.remaining <= 0)
+    over, margin = _over(events, bad, total, objective=objective, period=period), now.bad - now.allowed
     share = float(np.median(shares))
+    if margin >= 0:
+        back = _crossed(-over, now=-margin)
+        dates, survives = dict.fromkeys(QUANTILES, end), 0.0
+    else:
+        crossed = _crossed(over, now=margin)
+        dates, survives = _dates(crossed, end=end, step=_step(events)), float(np.isinf(crossed).mean())
+        back = np.full(1, np.inf)
     return Ahead(
         dates=dates,
-        survives=float(np.isinf(crossed).mean()) if now.remaining > 0 else 0.0,
+        survives=survives,
+        back=_dates(back, end=end, step=_step(events))[0.5],
         share=share,
         bad_a_day=share * float(profile[: 7 * per_day].sum()) / min(7, len(profile) / per_day),
         since=end - begun * _DAY,
@@ -219,33 +229,38 @@ def _incidents(
     return more
 
 
-def _crossed(events: pd.DataFrame, bad: Floats, total: Floats, *, objective: float, period: Span) -> Floats:
-    """Steps from now until the budget is gone in each future, with a fraction; infinite where it never is."""
-    n, steps = bad.shape
+def _over(events: pd.DataFrame, bad: Floats, total: Floats, *, objective: float, period: Span) -> Floats:
+    """Bad events above what is allowed, over the period before each step to come, shape (n, steps)."""
     length = _steps(events, period)
-    found = np.full(n, np.inf)
-    over = []
-    for past, future, factor in ((events["bad"], bad, 1.0), (events["total"], total, 1 - objective)):
+    sides = []
+    for past, future in ((events["bad"], bad), (events["total"], total)):
         before = np.nan_to_num(past.to_numpy(float)[-length:])
         before = np.concatenate([np.zeros(length - len(before)), before])
-        leaves = np.cumsum(before[:steps])
-        over.append(factor * (before.sum() - leaves + np.cumsum(future, axis=1)))
-    short = over[0] - over[1]  # bad above what is allowed
-    hit = short >= 0
+        sides.append(before.sum() - np.cumsum(before[: future.shape[1]]) + np.cumsum(future, axis=1))
+    found: Floats = sides[0] - (1 - objective) * sides[1]
+    return found
+
+
+def _crossed(over: Floats, *, now: float) -> Floats:
+    """Steps from now until each future goes from below 0 to 0 or above, with a fraction; infinite where it never does.
+
+    Args:
+        over: Shape (n, steps).
+        now: What it is now, below 0.
+    """
+    found = np.full(len(over), np.inf)
+    hit = over >= 0
     some = hit.any(axis=1)
     at = hit.argmax(axis=1)[some]
-    here = short[some, at]
-    begin = float(events["bad"].tail(length).sum() - (1 - objective) * events["total"].tail(length).sum())
-    before_it = np.where(at > 0, short[some, np.maximum(at - 1, 0)], min(begin, 0.0))
-    part = np.where(here > before_it, -before_it / (here - before_it), 0.0)
+    here = over[some, at]
+    before = np.where(at > 0, over[some, np.maximum(at - 1, 0)], now)
+    part = np.where(here > before, -before / (here - before), 0.0)
     found[some] = at + np.clip(part, 0.0, 1.0)
     return found
 
 
-def _dates(crossed: Floats, *, end: pd.Timestamp, step: pd.Timedelta, gone: bool) -> dict[float, pd.Timestamp | None]:
-    """Quantiles of the moments; now where the budget is gone."""
-    if gone:
-        return dict.fromkeys(QUANTILES, end)
+def _dates(crossed: Floats, *, end: pd.Timestamp, step: pd.Timedelta) -> dict[float, pd.Timestamp | None]:
+    """Quantiles of the moments."""
     ordered = np.sort(crossed)
     places = [ordered[min(math.ceil(p * len(ordered)) - 1, len(ordered) - 1)] for p in QUANTILES]
     return {p: end + place * step if math.isfinite(place) else None for p, place in zip(QUANTILES, places, strict=True)}

@@ -236,6 +236,10 @@ def _sentences(
         yield f"Nobody can tell how long it lasts: {to_come.lacks}."
     elif budget.remaining > 0:
         yield _lasts(to_come, slo, zone)
+    elif to_come.back is not None:
+        yield f"As things go some of the budget is left again from about {day_text(to_come.back, zone)} on."
+    else:
+        yield f"As things go none of it is left for the next {span(slo.period)}."
     if len(worst):
         first = worst.iloc[0]
         name = f" ({first['name']})" if first["name"] else ""
