@@ -136,3 +136,42 @@ def test_what_cannot_be_is_one_sentence(events, said):
 
 def test_rolling_sums_take_what_there_is():
     assert slo.rolling(np.array([1.0, np.nan, 2.0, 3.0]), 2).tolist() == [1, 1, 2, 5]
+
+
+def test_two_outages_with_an_unknown_stretch_between_are_two():
+    events = days(60)
+    events.loc[::24, "bad"] = 1
+    events.loc[[1000, 1001, 1151, 1152], "bad"] = 9
+    events.loc[1002:1150, ["bad", "total"]] = np.nan
+    found = incidents(events, objective=0.9, period="30d")
+    assert (found["end"] - found["start"]).tolist() == [pd.Timedelta("2h")] * 2
+
+
+def test_an_outage_before_an_unknown_end_is_not_said_to_go_on():
+    events = days(60)
+    events.loc[[1400, 1401], "bad"] = 9
+    events.loc[1402:, ["bad", "total"]] = np.nan
+    assert incidents(events, objective=0.9, period="30d")["ongoing"].tolist() == [False]
+
+
+def test_what_is_known_of_one_side_only_counts_in_no_number():
+    events = days(30).assign(bad=0.05)
+    events.loc[100:123, "total"] = np.nan
+    line = over_time(events, objective=0.99, period="30d")["remaining"].iloc[-1]
+    assert line == pytest.approx(budget(events, objective=0.99, period="30d").remaining)
+
+
+def test_a_budget_that_is_just_spent_is_spent_without_a_tail_of_digits():
+    for bad, objective in ((0.1, 0.99), (1.0, 0.9)):
+        assert budget(days(30).assign(bad=bad), objective=objective, period="30d").remaining == 0.0
+
+
+def test_a_window_that_is_shorter_than_a_step_has_no_rate():
+    daily = hours(np.ones(30), np.full(30, 100.0), step="1D")
+    rates = burn_rates(daily, objective=0.99, windows=["1h", "1d"])
+    assert math.isnan(rates["1h"])
+    assert rates["1d"] == pytest.approx(1)
+
+
+def test_the_line_of_a_part_of_a_history_has_its_moments():
+    assert over_time(days(3).tail(5), objective=0.99, period="30d")["ds"].notna().all()

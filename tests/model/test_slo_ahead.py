@@ -95,3 +95,36 @@ def test_streams_of_bursts_are_held_about_as_often_as_said():
     found = [_promises.steady(seed) for seed in range(40)]
     assert np.mean([abs(one.said[1] - one.days) <= 1 for one in found]) >= 0.8
     assert 0.62 <= np.mean([one.held for one in found]) <= 0.96  # four errors of 40 coins of 0.8
+
+
+def test_few_events_a_step_spend_as_much_as_they_do():
+    rng = np.random.default_rng(1)
+    events = stream([0.0] * 60, a_day=12.0)
+    events["total"] = rng.poisson(0.5, len(events)).astype(float)
+    events["bad"] = rng.binomial(events["total"].astype(int), 0.03).astype(float)
+    few = ahead(events, objective=0.975, period="30d", n=2000)
+    many = events.groupby(np.arange(len(events)) // 6).agg({"ds": "last", "bad": "sum", "total": "sum"})
+    assert few.survives == pytest.approx(ahead(many, objective=0.975, period="30d", n=2000).survives, abs=0.06)
+
+
+def test_a_weekend_without_events_is_not_the_end_of_a_budget():
+    weekdays = pd.date_range(START, periods=24 * 60, freq="h").day_of_week < 5
+    events = stream([1.0] * 60, a_day=24_000.0)
+    events.loc[~weekdays, ["bad", "total"]] = 0.0
+    saturday = events.iloc[: 24 * 46 + 12]  # the 17th of October at noon
+    found = ahead(saturday, objective=0.99, period="2d")
+    assert (found.survives, found.dates[0.1]) == (1.0, None)
+    assert ahead(saturday, objective=0.99, period="1d").lacks == ""
+
+
+def test_a_broken_promise_without_a_history_is_gone_now():
+    events = stream([9000.0])
+    found = ahead(events, objective=0.99, period="30d")
+    assert found.lacks
+    assert (found.survives, set(found.dates.values())) == (0.0, {events["ds"].iloc[-1]})
+
+
+def test_a_history_that_ends_in_weeks_of_nothing_known_is_no_crash():
+    events = stream([2.0] * 70)
+    events.loc[24 * 40 :, ["bad", "total"]] = np.nan
+    assert "last four weeks" in ahead(events, objective=0.99, period="60d").lacks

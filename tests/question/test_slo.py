@@ -109,6 +109,26 @@ def test_a_sender_that_is_switched_off_promises_nothing():
     assert from_promises([one]) == ()
 
 
+def test_a_sender_of_which_nothing_is_known_is_not_said_to_be_off():
+    one = kept(quiet())
+    one.events.loc[24 * 56 :, ["bad", "total"]] = np.nan
+    told = tell(one, tz=TZ)
+    assert told.state == "unknown"
+    assert told.sentence == "API: no requests since 27 Oct 2026 are known of: it is switched off, or nobody counts."
+
+
+def test_an_unknown_stretch_in_the_middle_is_not_counted_as_known():
+    one = kept(quiet())
+    one.events.loc[900:1199, ["bad", "total"]] = np.nan
+    assert "It is counted over 18 days, which is what is known of 30 days." in tell(one, tz=TZ).sentence
+
+
+def test_a_promise_that_is_just_broken_is_told_apart_from_its_objective():
+    bad = np.full(1440, 1.0)
+    bad[-3:] = 2
+    assert "broken (promised 99 %, kept 98.9958 %): 723 of 72,000" in tell(kept(bad), tz=TZ).sentence
+
+
 def test_few_events_and_no_events_are_untold():
     few = tell(kept(np.zeros(24 * 30), total=np.eye(1, 720, 700).ravel() * 7), tz=TZ)
     assert few.sentence == "API: cannot be told: 7 requests in 30 days are too few to say; it takes 20."

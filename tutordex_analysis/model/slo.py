@@ -23,7 +23,7 @@ COLUMNS = ("ds", "bad", "total")
 INCIDENTS = ("start", "end", "bad", "total", "expected", "spent", "ongoing")
 _RARE = 1e-4  # how seldom a step of an incident would come by chance
 _FEWEST = 3.0  # bad events in a step of an incident
-_APART = 2  # good steps that do not end an incident
+_APART = pd.Timedelta("3h")  # bad steps so close are of one incident
 _LONGEST = pd.Timedelta("2D")  # what lasts longer is how it is now, and no incident
 _AROUND = 7  # days whose median share is the usual one
 _DAY = pd.Timedelta("1D")
@@ -40,6 +40,7 @@ class Budget:
         bad: Bad ones among them.
         allowed: How many may be bad, 1 - objective of all.
         known: Share of the period's steps that are known.
+        lasting: How long the known steps are together.
     """
 
     at: pd.Timestamp
@@ -48,6 +49,7 @@ class Budget:
     bad: float
     allowed: float
     known: float
+    lasting: pd.Timedelta
 
     @property
     def kept(self) -> float:
@@ -57,7 +59,7 @@ class Budget:
     @property
     def spent(self) -> float:
         """Share of the budget that is gone, above 1 where the promise is broken; NaN without events."""
-        return self.bad / self.allowed if self.allowed > 0 else math.nan
+        return round(self.bad / self.allowed, 9) if self.allowed > 0 else math.nan  # 10 of 10 have no tail of digits
 
     @property
     def remaining(self) -> float:
@@ -96,6 +98,7 @@ def budget(events: pd.DataFrame, *, objective: float, period: Span) -> Budget:
         bad=float(within["bad"].sum()),
         allowed=(1 - objective) * total,
         known=min(len(within) / steps, 1.0),
+        lasting=len(within) * step,
     )
 
 
@@ -107,18 +110,25 @@ def over_time(events: pd.DataFrame, *, objective: float, period: Span) -> pd.Dat
     """
     checked(events, objective=objective)
     length = max(round(duration(period) / _step(events)), 1)
-    bad, total = (rolling(events[name].to_numpy(float), length) for name in ("bad", "total"))
+    bad, total = (rolling(side, length) for side in sides(events))
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.where(total > 0, 1 - bad / ((1 - objective) * total), np.nan)
     whole = np.arange(1, len(events) + 1) >= length
-    return pd.DataFrame({"ds": events["ds"].to_numpy(), "remaining": left, "whole": whole}).assign(ds=events["ds"])
+    return pd.DataFrame({"ds": events["ds"], "remaining": left, "whole": whole}).reset_index(drop=True)
+
+
+def sides(events: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Bad events and all of each step; 0 in both where one of them is not known."""
+    known = events[["bad", "total"]].notna().all(axis=1)
+    bad, total = (events[name].where(known, 0.0).to_numpy(float) for name in ("bad", "total"))
+    return bad, total
 
 
 def burn_rates(events: pd.DataFrame, *, objective: float, windows: Sequence[Span]) -> dict[str, float]:
     """How fast the budget went in each of the last windows: 1 spends all of it in just the period.
 
     Returns:
-        By window as it was asked for; NaN where nothing is known of it, or it had no events.
+        By window as it was asked for; NaN where nothing is known of it, it had no events, or it is shorter than a step.
 
     References:
         Beyer et al. (2018), The Site Reliability Workbook, chapter 5.
@@ -128,7 +138,7 @@ def burn_rates(events: pd.DataFrame, *, objective: float, windows: Sequence[Span
     found = {}
     for window in windows:
         within = known[known["ds"] > end - duration(window)]
-        total = float(within["total"].sum())
+        total = float(within["total"].sum()) if duration(window) >= _step(events) else 0.0
         found[str(window)] = float(within["bad"].sum()) / total / (1 - objective) if total > 0 else math.nan
     return found
 
@@ -153,8 +163,9 @@ def incidents(events: pd.DataFrame, *, objective: float, period: Span) -> pd.Dat
     allowed = budget(events, objective=objective, period=period).allowed
     begin = events["ds"].iloc[-1] - duration(period)
     made = []
-    for run in np.split(strange, np.flatnonzero(np.diff(strange) > _APART + 1) + 1):
-        if not len(run) or (run[-1] - run[0] + 1) * step > _LONGEST:
+    gaps = np.asarray(pd.DatetimeIndex(known["ds"].iloc[strange]).diff()[1:] > max(_APART, step))
+    for run in np.split(strange, np.flatnonzero(gaps) + 1):
+        if not len(run) or known["ds"].iloc[run[-1]] - known["ds"].iloc[run[0]] + step > _LONGEST:
             continue
         part = slice(int(run[0]), int(run[-1]) + 1)
         inside = (known["ds"].iloc[part] > begin).to_numpy()
@@ -167,7 +178,7 @@ def incidents(events: pd.DataFrame, *, objective: float, period: Span) -> pd.Dat
                 known["total"].iloc[part].sum(),
                 usual[part].sum(),
                 excess[inside].sum() / allowed if allowed > 0 else math.nan,
-                part.stop == len(known),
+                known["ds"].iloc[part.stop - 1] == events["ds"].iloc[-1],
             )
         )
     return pd.DataFrame(made, columns=[*INCIDENTS])

@@ -16,6 +16,7 @@ from scipy import special, stats
 
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.model import slo
+from tutordex_analysis.model.slo import Budget
 from tutordex_analysis.moment import Span, duration
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -26,6 +27,7 @@ _LESS = float(stats.chi2.cdf(stats.chi2.ppf(_KEPT, 1), 3)) / _KEPT  # their mean
 _NOISE = 1.5 * (3 * float(stats.chi2.cdf(stats.chi2.ppf(_KEPT, 1), 5)) / _KEPT - _LESS**2)  # neighbours share a day
 _SURE = 3.0  # errors above 1, about one in twenty by chance, since squares are skewed
 _FEWEST = 5  # differences that can tell
+_NOTHING = 1e-9  # events: what sums that cancel leave of none
 _DAY = pd.Timedelta("1D")
 _WEEK = pd.Timedelta("7D")
 
@@ -69,48 +71,53 @@ def ahead(events: pd.DataFrame, *, objective: float, period: Span, n: int = 1000
         Adams & MacKay (2007), arXiv:0710.3742, for the share since it last changed; Gott (1993), Nature 363, 315-319,
         for how long an incident goes on that is not over.
     """
-    nothing: dict[float, pd.Timestamp | None] = dict.fromkeys(QUANTILES)
     known = slo.checked(events, objective=objective)
-    end = events["ds"].iloc[-1]
-    if known.empty or float(known["total"].sum()) == 0:
-        return Ahead(dates=nothing, survives=math.nan, lacks="there were no events")
-    lasting = (end - known["ds"].iloc[0]) / _DAY
-    if lasting < LEAST_DAYS:
-        return Ahead(
-            dates=nothing, survives=math.nan,
-            lacks=f"{lasting:.1f} days of history tell nothing of the days to come; it takes {LEAST_DAYS:g}",
-        )  # fmt: skip
+    end, step = events["ds"].iloc[-1], _step(events)
     now = slo.budget(events, objective=objective, period=period)
+    if why := _lacking(known, now, end, step):
+        gone = bool(now.remaining <= 0)
+        return Ahead(
+            dates=dict.fromkeys(QUANTILES, end if gone else None), survives=0.0 if gone else math.nan, lacks=why
+        )
     rng = np.random.default_rng(seed)
     found = slo.incidents(events, objective=objective, period=period)
-    quiet = _without(known, found)
-    profile = _traffic(known, end=end, step=_step(events), steps=_steps(events, period))
-    if profile.sum() == 0:
-        return Ahead(dates=nothing, survives=math.nan, lacks="there were no events in the last four weeks")
-    days = _days(quiet, end)
+    days = _days(_without(known, found), end)
     spread = _spread(days)
     shares, begun = _shares(days, spread=spread, n=n, rng=rng)
-    per_day = round(_DAY / _step(events))
-    total = np.broadcast_to(profile, (n, len(profile)))
-    bad = np.minimum(_bad(shares, profile, per_day=per_day, spread=spread, rng=rng), total)
-    bad += _incidents(found, known, profile, step=_step(events), rng=rng, n=n)
-    over, margin = _over(events, bad, total, objective=objective, period=period), now.bad - now.allowed
+    profile = _traffic(known, end=end, step=step, steps=_steps(events, period))
+    per_day = round(_DAY / step)
+    bad = _bad(np.minimum(shares, 1.0), profile, per_day=per_day, spread=spread, rng=rng)
+    bad += _incidents(found, known, profile, step=step, rng=rng, n=n)
+    over, margin = _over(events, bad, profile, objective=objective, period=period), now.bad - now.allowed
     share = float(np.median(shares))
-    if margin >= 0:
-        back = _crossed(-over, now=-margin)
+    if now.remaining <= 0:
+        back = _crossed(-over, now=min(-margin, 0.0))
         dates, survives = dict.fromkeys(QUANTILES, end), 0.0
     else:
         crossed = _crossed(over, now=margin)
-        dates, survives = _dates(crossed, end=end, step=_step(events)), float(np.isinf(crossed).mean())
+        dates, survives = _dates(crossed, end=end, step=step), float(np.isinf(crossed).mean())
         back = np.full(1, np.inf)
     return Ahead(
         dates=dates,
         survives=survives,
-        back=_dates(back, end=end, step=_step(events))[0.5],
+        back=_dates(back, end=end, step=step)[0.5],
         share=share,
         bad_a_day=share * float(profile[: 7 * per_day].sum()) / min(7, len(profile) / per_day),
-        since=end - begun * _DAY,
+        since=end - (int(days.index[-begun]) + 1) * _DAY,
     )
+
+
+def _lacking(known: pd.DataFrame, now: Budget, end: pd.Timestamp, step: pd.Timedelta) -> str:
+    """Why nothing can be said of the days to come; "" where something can."""
+    if known.empty or now.total == 0:
+        return "there were no events"
+    lasting = (end - known["ds"].iloc[0] + step) / _DAY
+    if lasting < LEAST_DAYS:
+        told = math.floor(10 * lasting) / 10
+        return f"{told:.1f} days of history tell nothing of the days to come; it takes {LEAST_DAYS:g}"
+    if float(known.loc[known["ds"] > end - 4 * _WEEK, "total"].sum()) == 0:
+        return "there were no events in the last four weeks"
+    return ""
 
 
 def _without(known: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +159,7 @@ def _spread(days: pd.DataFrame) -> float:
     return found if found > 1 + _SURE * error else 1.0
 
 
-def _shares(days: pd.DataFrame, *, spread: float, n: int, rng: np.random.Generator) -> tuple[Floats, float]:
+def _shares(days: pd.DataFrame, *, spread: float, n: int, rng: np.random.Generator) -> tuple[Floats, int]:
     """Draws of the share of bad events now, and how many days ago it most likely changed.
 
     Each day goes on with the share of the day before or begins another; how long it has gone on is weighed by how well
@@ -175,7 +182,7 @@ def _shares(days: pd.DataFrame, *, spread: float, n: int, rng: np.random.Generat
     # the first has seen no day yet: it is what a change after the last one would bring, and we say what goes on
     chances = np.exp(weights[1:] - special.logsumexp(weights[1:]))
     which = rng.choice(len(chances), size=n, p=chances) + 1
-    return rng.gamma(shape[which], 1 / rate[which]), float(np.argmax(chances) + 1)
+    return rng.gamma(shape[which], 1 / rate[which]), int(np.argmax(chances)) + 1
 
 
 def _traffic(known: pd.DataFrame, *, end: pd.Timestamp, step: pd.Timedelta, steps: int) -> Floats:
@@ -229,15 +236,17 @@ def _incidents(
     return more
 
 
-def _over(events: pd.DataFrame, bad: Floats, total: Floats, *, objective: float, period: Span) -> Floats:
-    """Bad events above what is allowed, over the period before each step to come, shape (n, steps)."""
+def _over(events: pd.DataFrame, bad: Floats, profile: Floats, *, objective: float, period: Span) -> Floats:
+    """Bad events above what is allowed, over the period before each step to come, shape (n, steps).
+
+    Where the period has no event, nothing is broken: it is below any number there.
+    """
     length = _steps(events, period)
-    sides = []
-    for past, future in ((events["bad"], bad), (events["total"], total)):
-        before = np.nan_to_num(past.to_numpy(float)[-length:])
-        before = np.concatenate([np.zeros(length - len(before)), before])
-        sides.append(before.sum() - np.cumsum(before[: future.shape[1]]) + np.cumsum(future, axis=1))
-    found: Floats = sides[0] - (1 - objective) * sides[1]
+    summed = []
+    for past, future in zip(slo.sides(events), (bad, np.broadcast_to(profile, bad.shape)), strict=True):
+        before = np.concatenate([np.zeros(max(length - len(past), 0)), past[-length:]])
+        summed.append(before.sum() - np.cumsum(before[: future.shape[1]]) + np.cumsum(future, axis=1))
+    found: Floats = np.where(summed[1] > _NOTHING, summed[0] - (1 - objective) * summed[1], -np.inf)
     return found
 
 
@@ -254,7 +263,8 @@ def _crossed(over: Floats, *, now: float) -> Floats:
     at = hit.argmax(axis=1)[some]
     here = over[some, at]
     before = np.where(at > 0, over[some, np.maximum(at - 1, 0)], now)
-    part = np.where(here > before, -before / (here - before), 0.0)
+    with np.errstate(invalid="ignore"):
+        part = np.where(np.isfinite(before) & (here > before), -before / (here - before), 0.0)
     found[some] = at + np.clip(part, 0.0, 1.0)
     return found
 

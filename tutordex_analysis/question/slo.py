@@ -125,8 +125,10 @@ def tell(kept: Kept, *, tz: str, masks: Masks = NO_MASKS, fired: pd.DataFrame | 
         return _untold(slo, "unknown", f"{slo.title}: cannot be told: {kept.lacks}.")
     budget = model.budget(events, objective=slo.objective, period=slo.period)
     if silent := _silent_since(events):
-        said = f"{slo.title}: no {slo.noun} since {day_text(silent, zone)}, so there is nothing to keep or to break."
-        return _untold(slo, "off", said, budget)
+        since = f"{slo.title}: no {slo.noun} since {day_text(silent, zone)}"
+        if events["total"].tail(1).notna().all():
+            return _untold(slo, "off", f"{since}, so there is nothing to keep or to break.", budget)
+        return _untold(slo, "unknown", f"{since} are known of: it is switched off, or nobody counts.", budget)
     if budget.total < slo.least:
         said = f"{budget.total:,.0f} {slo.noun} in {_span(budget)} are too few to say; it takes {slo.least}"
         return _untold(slo, "unknown", f"{slo.title}: cannot be told: {said}.", budget)
@@ -224,7 +226,7 @@ def _named(found: pd.DataFrame, slo: Slo, masks: Masks, *, own: Sequence[tuple[p
 def _sentences(
     slo: Slo, budget: Budget, to_come: Ahead, worst: pd.DataFrame, kept: Kept, zone: ZoneInfo
 ) -> Iterator[str]:
-    promised = f"promised {share_text(slo.objective)}, kept {share_text(budget.kept)}"
+    promised = f"promised {share_text(slo.objective)}, kept {_kept_text(budget.kept, slo.objective)}"
     counts = f"{_number(budget.bad)} of {budget.total:,.0f} {slo.noun} were bad, {_number(budget.allowed)} may be"
     if budget.remaining <= 0:
         yield f"{slo.title}: broken ({promised}): {counts}."
@@ -318,10 +320,16 @@ def _left(budget: Budget) -> str:
     return share_text(budget.remaining)
 
 
+def _kept_text(kept: float, objective: float) -> str:
+    """The kept share, told apart from the promised one."""
+    text = share_text(kept)
+    return f"{100 * kept:.4f} %" if text == share_text(objective) and kept < objective else text
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else number_text(float(f"{value:.2g}"))
 
 
 def _span(budget: Budget) -> str:
-    days = (budget.at - budget.since) / pd.Timedelta("1D")
+    days = budget.lasting / pd.Timedelta("1D")
     return f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"

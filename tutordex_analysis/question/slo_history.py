@@ -10,6 +10,7 @@ import pandas as pd
 from tutordex_analysis.catalogue import Catalogue, Signal
 from tutordex_analysis.errors import AnalysisError, NotHeld
 from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.moment import duration
 from tutordex_analysis.slo import WINDOW, Counted, Slo, Wait
 
 _FINE = pd.Timedelta("5min")  # how often a wait is looked at, where that is kept
@@ -34,7 +35,7 @@ class Kept:
     Attributes:
         slo: Its spec.
         events: ds, bad and total of each step, NaN where unknown; empty where nothing could be read.
-        late: Events that are bad only because of a wait.
+        late: Events of the period that are bad only because of a wait.
         lacks: Why nothing could be read; "" where it could.
     """
 
@@ -47,26 +48,34 @@ class Kept:
 def gather(source: Reads, catalogue: Catalogue, time_range: TimeRange) -> tuple[Kept, ...]:
     """What can be read of each promise of the catalogue, in its order; one that cannot says why.
 
+    Each is read over two periods before the end, so that whoever asks gets the same numbers: the days before the period
+    tell what is usual.
+
     Args:
         source: A server or an archive. Promises in PromQL need a server, and reach as far back as it keeps samples.
         catalogue: Which there are.
-        time_range: By the hour, two periods or more, so that days before the period tell what is usual.
+        time_range: Its end and its step; by the hour is what the question is made for.
     """
-    return tuple(_kept(source, slo, time_range) for slo in catalogue.slos.values())
+    step, end = time_range.step, time_range.end
+    return tuple(
+        _kept(source, slo, TimeRange(end - 2 * duration(slo.period), end, step)) for slo in catalogue.slos.values()
+    )
 
 
 def _kept(source: Reads, slo: Slo, time_range: TimeRange) -> Kept:
     try:
         bad, total = _queried(source, slo, time_range) if slo.bad_query else _counted(source, slo, time_range)
+        waited = None if slo.late_while is None else _waited(source, slo.late_while, time_range)
     except AnalysisError as error:
         return Kept(slo=slo, lacks=str(error))
     if total.notna().sum() == 0:
         return Kept(slo=slo, lacks=f"{' and '.join(slo.signals) or 'its query'} has no sample from {time_range}")
     late = 0.0
-    if slo.late_while is not None:
-        waited = _waited(source, slo.late_while, time_range)
+    if waited is not None:
         with_waits = bad.combine(total * waited, max)
-        late, bad = float((with_waits - bad).sum()), with_waits
+        lately = with_waits.index > time_range.end - time_range.step - duration(slo.period)
+        late, bad = float((with_waits - bad)[lately].sum()), with_waits
+    bad, total = bad.where(total.notna()), total.where(bad.notna())
     events = pd.DataFrame({"ds": total.index, "bad": bad.to_numpy(float), "total": total.to_numpy(float)})
     known = events["total"].notna().to_numpy()
     return Kept(slo=slo, events=events.iloc[int(known.argmax()) :].reset_index(drop=True), late=late)
@@ -84,6 +93,7 @@ def _counted(source: Reads, slo: Slo, time_range: TimeRange) -> tuple[pd.Series,
         bad = bad.fillna(0 * total)
         return bad, total.combine(bad, max)
     assert good is not None  # noqa: S101
+    good = good.fillna(0 * total)
     return (total - good).clip(lower=0.0), total
 
 
@@ -104,7 +114,7 @@ def _queried(source: Reads, slo: Slo, time_range: TimeRange) -> tuple[pd.Series,
         frame = source.query(str(query).replace(WINDOW, window), time_range)
         found.append(seconds * frame.groupby("ds")["y"].sum(min_count=1).reindex(time_range.grid))
     bad, total = found
-    return bad.fillna(0 * total).combine(total, min), total
+    return bad.fillna(0 * total).combine(total, min).clip(lower=0.0), total
 
 
 def _waited(source: Reads, wait: Wait, time_range: TimeRange) -> pd.Series:

@@ -44,7 +44,7 @@ def budget(
     if _LIKELY in ahead and len(finite):
         at = {p: float(look.number(pd.DatetimeIndex([when]))[0]) for p, when in ahead.items()}
         late = at.get(_LATE, float(look.number(pd.DatetimeIndex([now + (now - rows["ds"].iloc[0])]))[0]))
-        ax.fill([x[-1], at[_EARLY], late], [finite[-1], 0, 0], color=look.BLUE, alpha=0.18, lw=0, zorder=1)
+        ax.fill([x[-1], at.get(_EARLY, x[-1]), late], [finite[-1], 0, 0], color=look.BLUE, alpha=0.18, lw=0, zorder=1)
         ax.plot([x[-1], at[_LIKELY]], [finite[-1], 0], color=look.BLUE, lw=1.4, linestyle="--", zorder=3)
     look.value_axis(ax, np.concatenate([finite, [0.0]]), "ratio")
     end = max([now, *ahead.values()]) if _LIKELY in ahead else now

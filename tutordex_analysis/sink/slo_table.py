@@ -51,7 +51,7 @@ def incidents(rows: pd.DataFrame, *, tz: str) -> Table:
         "Of the budget": lambda r: share_text(_number(r, "spent")),
         "At that time": lambda r: str(r["beside"]) or "–",
     }
-    otherwise = "No single stretch of time took one percent of the budget or more."
+    otherwise = "No short stretch stands out for having taken one percent of the budget or more."
     return _table(rows, columns, "What spent the budget", otherwise)
 
 

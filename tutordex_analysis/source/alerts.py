@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -81,8 +82,9 @@ def known(source: Source, time_range: TimeRange, *, past: bool = False) -> pd.Da
     kept = [] if before is None else [before[columns]]
     server = source.server if isinstance(source, ThroughSource) else source
     if isinstance(server, PrometheusSource) and not past:
-        minutes = TimeRange(time_range.end - time_range.step, floor(server.now(), _MINUTE) + _MINUTE, _MINUTE)
-        kept.append(server.fetch(FIRING, minutes).reindex(columns=columns))  # what fires needs not be settled
+        with contextlib.suppress(SourceError):  # told as far as it is known, as `recorded` does
+            minutes = TimeRange(time_range.end - time_range.step, floor(server.now(), _MINUTE) + _MINUTE, _MINUTE)
+            kept.append(server.fetch(FIRING, minutes).reindex(columns=columns))  # what fires needs not be settled
     return pd.concat(kept, ignore_index=True) if kept else None
 
 
