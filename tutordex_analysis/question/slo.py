@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from tutordex_analysis.mask import NO_MASKS, Masks
-from tutordex_analysis.measure import chance_text, day_text, number_text, share_text
+from tutordex_analysis.measure import day_text
 from tutordex_analysis.model import slo as model
 from tutordex_analysis.model.slo import Budget
 from tutordex_analysis.model.slo_ahead import Ahead, ahead
 from tutordex_analysis.moment import duration
+from tutordex_analysis.question import slo_words as words
 from tutordex_analysis.question.finding import Finding, table
 from tutordex_analysis.question.slo_history import Kept
-from tutordex_analysis.question.wording import span
 from tutordex_analysis.slo import Slo
 
 State: TypeAlias = Literal["kept", "at_risk", "broken", "off", "unknown"]
@@ -130,7 +130,7 @@ def tell(kept: Kept, *, tz: str, masks: Masks = NO_MASKS, fired: pd.DataFrame | 
             return _untold(slo, "off", f"{since}, so there is nothing to keep or to break.", budget)
         return _untold(slo, "unknown", f"{since} are known of: it is switched off, or nobody counts.", budget)
     if budget.total < slo.least:
-        said = f"{budget.total:,.0f} {slo.noun} in {_span(budget)} are too few to say; it takes {slo.least}"
+        said = f"{budget.total:,.0f} {slo.noun} in {words.spoken(budget)} are too few to say; it takes {slo.least}"
         return _untold(slo, "unknown", f"{slo.title}: cannot be told: {said}.", budget)
     found = model.incidents(events, objective=slo.objective, period=slo.period)
     found = _named(found, slo, masks, own=_own_alerts(slo, fired))
@@ -142,7 +142,7 @@ def tell(kept: Kept, *, tz: str, masks: Masks = NO_MASKS, fired: pd.DataFrame | 
     return Told(
         slo=slo,
         state=state,
-        sentence=" ".join(_sentences(slo, budget, to_come, worst, kept, zone)),
+        sentence=" ".join(words.sentences(slo, budget, to_come, worst, kept, zone)),
         budget=budget,
         ahead=to_come,
         burn=model.burn_rates(events, objective=slo.objective, windows=WINDOWS),
@@ -157,7 +157,9 @@ def headline(told: Sequence[Told]) -> str:
         return "Nothing is promised; write it under slos: in the catalogue."
     parts = []
     for state in ("broken", "at_risk", "kept"):
-        named = [f"{one.title} ({_left(one.budget)})" for one in told if one.state == state and one.budget is not None]
+        named = [
+            f"{one.title} ({words.left(one.budget)})" for one in told if one.state == state and one.budget is not None
+        ]
         if named:
             parts.append(f"{SHORT[state]}: {', '.join(named)}")
     silent = sum(one.state in ("off", "unknown") for one in told)
@@ -223,56 +225,6 @@ def _named(found: pd.DataFrame, slo: Slo, masks: Masks, *, own: Sequence[tuple[p
     return found.assign(name=first, beside=["; ".join(one[:_BESIDE]) for one in names])
 
 
-def _sentences(
-    slo: Slo, budget: Budget, to_come: Ahead, worst: pd.DataFrame, kept: Kept, zone: ZoneInfo
-) -> Iterator[str]:
-    promised = f"promised {share_text(slo.objective)}, kept {_kept_text(budget.kept, slo.objective)}"
-    counts = f"{_number(budget.bad)} of {budget.total:,.0f} {slo.noun} were bad, {_number(budget.allowed)} may be"
-    if budget.remaining <= 0:
-        yield f"{slo.title}: broken ({promised}): {counts}."
-    else:
-        yield f"{slo.title}: {_left(budget)} of the budget is left ({promised}): {counts}."
-    if budget.known < _WHOLE:
-        yield f"It is counted over {_span(budget)}, which is what is known of {span(slo.period)}."
-    if to_come.lacks:
-        yield f"Nobody can tell how long it lasts: {to_come.lacks}."
-    elif budget.remaining > 0:
-        yield _lasts(to_come, slo, zone)
-    elif to_come.back is not None:
-        yield f"As things go some of the budget is left again from about {day_text(to_come.back, zone)} on."
-    else:
-        yield f"As things go none of it is left for the next {span(slo.period)}."
-    if len(worst):
-        first = worst.iloc[0]
-        name = f" ({first['name']})" if first["name"] else ""
-        begin = first["start"].tz_convert(zone)
-        again = " and goes on" if first["ongoing"] else ""
-        yield (
-            f"What went wrong on {begin:%A}, {day_text(first['start'], zone, clock=True)}{name}, took "
-            f"{share_text(first['spent'])} of the budget{again}."
-        )
-    if kept.late >= 1:
-        yield f"{kept.late:,.0f} {slo.noun} count as bad since others waited too long meanwhile."
-
-
-def _lasts(to_come: Ahead, slo: Slo, zone: ZoneInfo) -> str:
-    early, likely, late = (to_come.dates[p] for p in (0.1, 0.5, 0.9))
-    if early is None:
-        return f"As things go it lasts ({chance_text(to_come.survives)} that it survives the next {span(slo.period)})."
-    until = f"not before {day_text(early, zone)}"
-    if late is not None:
-        until = f"between {day_text(early, zone)} and {day_text(late, zone)}"
-    if likely is None:
-        return (
-            f"As things go it more likely lasts ({chance_text(to_come.survives)} that it survives the next "
-            f"{span(slo.period)}), and is gone {until} where it does not."
-        )
-    return (
-        f"As things go it is gone about {day_text(likely, zone)}, {until} ({chance_text(to_come.survives)} that it "
-        f"survives the next {span(slo.period)})."
-    )
-
-
 def _findings(told: Sequence[Told]) -> Iterator[Finding]:
     for one in told:
         known = one.budget is not None and one.state not in ("off", "unknown")
@@ -314,22 +266,3 @@ def _row(one: Told) -> dict[str, object]:
         "bad": known.bad if known is not None else math.nan,
         "total": known.total if known is not None else math.nan,
     }
-
-
-def _left(budget: Budget) -> str:
-    return share_text(budget.remaining)
-
-
-def _kept_text(kept: float, objective: float) -> str:
-    """The kept share, told apart from the promised one."""
-    text = share_text(kept)
-    return f"{100 * kept:.4f} %" if text == share_text(objective) and kept < objective else text
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else number_text(float(f"{value:.2g}"))
-
-
-def _span(budget: Budget) -> str:
-    days = budget.lasting / pd.Timedelta("1D")
-    return f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,6 +61,13 @@ def gather(source: Reads, catalogue: Catalogue, time_range: TimeRange) -> tuple[
     return tuple(
         _kept(source, slo, TimeRange(end - 2 * duration(slo.period), end, step)) for slo in catalogue.slos.values()
     )
+
+
+def window(kept: Iterable[Kept], time_range: TimeRange) -> TimeRange:
+    """The stretch of history in which any of the promises has events; the whole one where none has."""
+    firsts = [one.events["ds"].iloc[0] for one in kept if len(one.events)]
+    first = min(firsts, default=time_range.start)
+    return TimeRange(first, time_range.end, time_range.step)
 
 
 def _kept(source: Reads, slo: Slo, time_range: TimeRange) -> Kept:
