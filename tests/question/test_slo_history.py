@@ -113,3 +113,10 @@ def test_what_was_never_counted_says_so():
 def test_more_bad_than_all_are_all(total):
     slo = Slo(title="T", objective=0.9, bad="bad", total="total")
     assert read(slo, bad={"a": [2] * 6}, total={"a": total}).events["total"].tolist() == [2] * 6
+
+
+def test_a_page_speaks_of_the_time_that_is_known():
+    slo = Slo(title="T", objective=0.9, bad="bad", total="total")
+    kept = read(slo, total={"a": [NAN, NAN, 4, 5, 6, 7]})
+    assert slo_history.window([kept], RANGE).start == pd.Timestamp("2026-09-01T02:00Z")
+    assert slo_history.window([read(slo)], RANGE) == RANGE
