@@ -57,3 +57,27 @@ def test_what_cannot_be_an_alert_is_one_sentence_with_its_line(tmp_path, changed
     with pytest.raises(CatalogueError, match=said) as caught:
         loaded(tmp_path, **changed)
     assert "own.yaml:" in str(caught.value)
+
+
+def test_births_count_above_nothing_and_where_any_metric_of_the_promise_was_there():
+    known = catalogue_file.load()
+    text = known.records["tutordex:slo:parse_quality_bad_1h"].promql
+    assert (
+        "count((min_over_time(worker_parse_failure_total[1h]) > 0) unless worker_parse_failure_total offset 1h)" in text
+    )
+    assert "count(worker_parse_success_total offset 1h or worker_parse_failure_total offset 1h)" in text
+
+
+def test_a_wait_that_is_no_number_makes_nobody_late():
+    text = catalogue_file.load().records["tutordex:slo:assignments_in_time_bad_1h"].promql
+    assert "1 - (" in text
+    assert "> bool 300" in text
+    assert "<= bool" not in text
+
+
+def test_no_warning_mutes_a_page():
+    known = catalogue_file.load()
+    for name, rule in known.rules.items():
+        if name.endswith("BudgetBurn"):
+            assert {known.rules[one].severity for one in rule.muted_by} <= {"critical"}, name
+    assert "ParseFailureSpike" in known.rules["ParseQualitySLOViolation"].muted_by

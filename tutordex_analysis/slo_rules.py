@@ -48,6 +48,7 @@ def add(
         CatalogueError: A name is taken, or the promise cannot be made into rules.
     """
     alerts = {name: one for name, one in alerts_of(slo, signals).items() if name not in gone}
+    alerts |= {name: _loud(one, rules) for name, one in alerts.items() if one.severity == "critical"}
     windows = records_of(slo, signals)
     for name in (*alerts, *windows):
         if name in rules or name in records:
@@ -57,6 +58,12 @@ def add(
     rules |= alerts
     records |= windows
     return [*(("rules", name) for name in alerts), *(("records", name) for name in windows)]
+
+
+def _loud(page: Rule, rules: Mapping[str, Rule]) -> Rule:
+    """A page that no warning mutes, since that may be silenced while it does."""
+    muting = (name for name in page.muted_by if name not in rules or rules[name].severity == "critical")
+    return page.model_copy(update={"muted_by": tuple(muting)})
 
 
 def records_of(slo: Slo, signals: Mapping[str, Signal]) -> dict[str, Record]:

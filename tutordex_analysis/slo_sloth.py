@@ -181,7 +181,8 @@ def _divided(node: Any) -> tuple[Any, Any]:  # noqa: ANN401 - the parser has no 
         one = isinstance(left, promql_parser.NumberLiteral) and left.val == 1
         if op_of(node) == "-" and one and isinstance(right, promql_parser.BinaryExpr) and op_of(right) == "/":
             good, total = _bare(right.lhs), _bare(right.rhs)
-            return promql_parser.parse(f"({total.prettify()}) - ({good.prettify()})"), total
+            all_, kept = total.prettify(), good.prettify()
+            return promql_parser.parse(f"({all_}) - (({kept}) or 0 * ({all_}))"), total
     raise CatalogueError(
         "error_ratio_query is no bad / all and no 1 - good / all, so events cannot be counted, which the guard against "
         "few events needs; write events: with error_query and total_query"

@@ -168,13 +168,30 @@ def test_carrying_a_plan_out_leaves_nothing_to_plan(before, after):
 
 def test_a_comment_says_why_and_where_and_is_read_back():
     (one,) = wanted(approved_by="the owner", lasts="10h", reason="two\n lines")
-    assert comment_of(one) == (
-        f"two lines | {ENTRY['link']} | maintenance vacuum | approved by the owner | tutordex:{one.fingerprint}"
-    )
+    said, mark = comment_of(one).rsplit(" | ", 1)
+    assert said == f"two lines | {ENTRY['link']} | maintenance vacuum | approved by the owner"
+    assert mark.startswith(f"tutordex:{one.fingerprint}-")
     there = held(one)
     assert (fingerprint_of(there), titles_of(there)) == (one.fingerprint, ("vacuum",))
     for comment in ("no comment", f"tutordex:{one.fingerprint} quoted", "see tutordex:worker:jobs_1h"):
         assert (fingerprint_of(held(one, comment=comment)), titles_of(held(one, comment=comment))) == ("", ())
+
+
+def test_a_copy_of_ours_with_another_author_end_or_matcher_is_not_ours():
+    vacuum, move = wanted(TWO)
+    there = held(vacuum)
+    other = dataclasses.replace(there.matchers[0], value="HostDiskLow")
+    later = there.end + pd.Timedelta("2h")
+    for changes in ({"by": "Bob"}, {"end": later}, {"matchers": (other, *there.matchers[1:])}):
+        copy = held(vacuum, "copy", **changes)
+        assert fingerprint_of(copy) == ""
+        found = plan(calendar(TWO), seen(copy, held(move, "b", "pending")))
+        assert (found.makes, found.ends) == ((vacuum,), ())  # the window still needs its own, and Bob keeps his
+        assert plan(calendar({}), seen(there, copy)).ends[0].held == there
+        assert len(plan(calendar({}), seen(there, copy)).ends) == 1
+    turned = held(vacuum, matchers=there.matchers[::-1])
+    ended = held(vacuum, end=there.end - pd.Timedelta("10min"), state="expired")
+    assert {fingerprint_of(turned), fingerprint_of(ended)} == {vacuum.fingerprint}
 
 
 def test_ending_by_hand_takes_windows_fingerprints_and_keys_of_ours_only():
@@ -325,7 +342,7 @@ class Fake(ThreadingHTTPServer):
 
     @property
     def fingerprints(self):
-        return [one["comment"][-16:] for one in self.found]
+        return [one["comment"].rpartition("tutordex:")[2][:16] for one in self.found]
 
 
 def now_plan(fake, entries=TWO):

@@ -6,9 +6,11 @@ plans only what is missing. The Alertmanager is the truth; the journal beside it
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import pandas as pd
 
@@ -16,12 +18,13 @@ from tutordex_analysis.errors import SilencesRefused
 from tutordex_analysis.labelled import WATCHDOG
 from tutordex_analysis.maintenance import AT_ONCE, Bounded, Maintenance, Planned, bounded, windows
 from tutordex_analysis.moment import Span, duration, duration_text
+from tutordex_analysis.promql import Matcher
 from tutordex_analysis.silence import fit, text_of
 from tutordex_analysis.sink.silence_server import Firing
 from tutordex_analysis.source.silences import Silence
 
 HORIZON = "1d"  # how far ahead silences are made
-_MARK = re.compile(r"\btutordex:([0-9a-f]{16})$")
+_MARK = re.compile(r"\btutordex:([0-9a-f]{16})-(\d+)-([0-9a-f]{8})$")
 _WINDOW = re.compile(r" \| maintenance (.+?)(?: \| approved by .*)? \| tutordex:")
 _MINUTE = pd.Timedelta("1min")
 _SLACK = pd.Timedelta("5min")  # for scrapes, evaluations and grouping, beside the `for` of an alert
@@ -181,15 +184,33 @@ def ending(seen: Seen, asked: Iterable[str]) -> Plan:
 
 
 def comment_of(one: Bounded) -> str:
-    """What stands on a silence: why, the link, the window, the fingerprint at its end."""
+    """What stands on a silence: why, the link, the window, and at its end the mark by which it is known again."""
     approved = f" | approved by {one.approved_by}" if one.approved_by else ""
-    return f"{one.reason} | {one.link} | maintenance {one.title}{approved} | tutordex:{one.fingerprint}"
+    until = round(one.end.timestamp())
+    mark = f"tutordex:{one.fingerprint}-{until}-{_seal(one.fingerprint, until, one.by, one.matchers)}"
+    return f"{one.reason} | {one.link} | maintenance {one.title}{approved} | {mark}"
 
 
 def fingerprint_of(silence: Silence) -> str:
-    """The fingerprint that a silence has from us; "" for one that we did not make."""
+    """The fingerprint that a silence has from us; "" for one that we did not make.
+
+    Whoever extends or copies one of ours in Alertmanager's form takes its comment along. So the mark counts only with
+    the author, the matchers and the end that it was made for; a silence that was ended early keeps it.
+    """
     found = _MARK.search(silence.comment)
-    return found[1] if found else ""
+    if not found:
+        return ""
+    until, end = int(found[2]), silence.end.timestamp()
+    kept = abs(end - until) < 1 or (end < until and not is_live(silence))
+    same = _seal(found[1], until, silence.by, silence.matchers) == found[3]
+    return found[1] if kept and same else ""
+
+
+def _seal(fingerprint: str, until: int, by: str, matchers: Iterable[Matcher]) -> str:
+    """Eight hexadecimal digits of what a silence is, in whatever order its matchers come."""
+    asked = sorted(json.dumps(asdict(one), sort_keys=True) for one in matchers)
+    facts = [fingerprint, until, " ".join(by.split()), asked]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
 
 
 def titles_of(silence: Silence) -> tuple[str, ...]:
