@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from tutordex_analysis.frame import escape
 from tutordex_analysis.rule_groups import Group
 from tutordex_analysis.source.local_server import LocalPrometheus
 from tutordex_analysis.source.prometheus import PrometheusSource
 from tutordex_analysis.source.replay_paced import paced, swapped
 from tutordex_analysis.source.replay_rules import FRESH, THRESHOLD, Replay
 
-__all__ = ["LEFT_OUT", "NO_PUBLISHER", "put", "replayed", "swapped"]
+__all__ = ["EVERY", "LEFT_OUT", "NO_PUBLISHER", "put", "replayed", "swapped"]
 # They tell of the publisher, which no world has.
 NO_PUBLISHER = {"AnalysisMetricsAbsent", "AnalysisMetricsStale", "LearntLimitRefused", "AnalysisReportFailed"}
 # Beside them the one in shadow, which reads scores of the publisher, and the one that always fires.
 LEFT_OUT = {"SignalUnusual", "Watchdog", *NO_PUBLISHER}
-_EVERY = pd.Timedelta("4m")  # samples of a limit; a sample is found for five minutes
+EVERY = pd.Timedelta("4m")  # samples of a limit; a sample is found for five minutes
 _FAMILY = 'family="tutordex_threshold"'
 
 
@@ -50,7 +51,9 @@ def put(server: LocalPrometheus, limits: pd.DataFrame, start: pd.Timestamp, end:
     lines += [f"{FRESH}{{{_FAMILY}}} {int(t.timestamp())} {int(t.timestamp())}" for t in _grid(start, end)]
     lines.append(f"# TYPE {THRESHOLD} gauge")
     mine = limits[(limits["ds"] >= start - hour) & (limits["ds"] < end)]
-    text = mine["labels"].map(lambda each: "".join(f',{name}="{value}"' for name, value in sorted(each.items())))
+    text = mine["labels"].map(
+        lambda each: "".join(f',{name}="{escape(value)}"' for name, value in sorted(each.items()))
+    )
     for (alert, labels), rows in mine.assign(labels=text).groupby(["alert", "labels"], sort=True):
         for ds, value in zip(rows["ds"], rows["value"], strict=True):
             lines += [
@@ -63,4 +66,4 @@ def put(server: LocalPrometheus, limits: pd.DataFrame, start: pd.Timestamp, end:
 
 
 def _grid(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
-    return pd.date_range(start, end, freq=_EVERY, inclusive="left")
+    return pd.date_range(start, end, freq=EVERY, inclusive="left")

@@ -102,19 +102,30 @@ def _learnt(one: World, folder: Path, seed: int) -> LocalPrometheus:
     Limits of capacity stay human: they need a forecast each.
     """
     home, catalogue = folder / f"learnt-{seed:02}", catalogue_file.load()
-    mark, wanted = home / "learnt", repr((one, thresholds.learners(catalogue)))
+    mark, wanted = home / "learnt", _made_of(one, catalogue, reach=thresholds.REACH)
     if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
         return LocalPrometheus(home)
     archive = ArchiveSource(worlds.made(one, folder / f"world-{seed:02}"))
     histories = thresholds.gather(archive, catalogue, archive.last(worlds.LENGTH, step=duration("1h")))
     hours = pd.date_range(one.range.start + _DAY_ONE, one.range.end, freq="1h")
-    limits = threshold_walk.over(histories, catalogue, hours, capacity=False)
+    limits = threshold_walk.over(histories, catalogue, hours, reach=thresholds.REACH, capacity=False)
     shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(folder / f"rules-{seed:02}", home)
     server = LocalPrometheus(home)
     _replays.put(server, limits, one.range.start + worlds.WARM_UP - duration("1d"), one.range.end)
     mark.write_text(wanted, encoding="utf-8")
     return server
+
+
+def _made_of(one: World, catalogue: Catalogue, *, reach: pd.Timedelta) -> str:
+    """Everything that the limits of a world follow from, as text: with another one they are made again.
+
+    A change of the code that learns is not seen; delete the folder then.
+    """
+    learners = thresholds.learners(catalogue)
+    limits = [rule.threshold for rule in learners.values()]
+    signals = {limit.signal: catalogue.signal(limit.signal) for limit in limits if limit and limit.signal}
+    return repr((one, learners, signals, catalogue.calendar, reach, _DAY_ONE, _replays.EVERY))
 
 
 def _replayed(

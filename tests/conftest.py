@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import matplotlib as mpl
 import pytest
 from hypothesis import HealthCheck, settings
 
 mpl.use("Agg")
+
+# A shell lets its background jobs ignore Ctrl-C, and every program that a test starts and interrupts would do so too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI") == "true"
 settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None, print_blob=True)

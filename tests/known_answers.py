@@ -33,6 +33,7 @@ from tutordex_analysis.model import (
     srm,
     summary,
     tail,
+    tally,
 )
 from tutordex_analysis.model.effect import Effect, wald
 
@@ -1700,22 +1701,30 @@ def event_tables(inputs):
         return exposures[["unit", "arm", "ds"]], events.drop(columns=[one for one in ("arm", "event") if one in events])
     exposures = renamed(exposures)
     if events is None:
-        return exposures[["unit", "arm", "ds"]], pd.DataFrame({"unit": [], "ds": []})
+        return exposures[["unit", "arm", "ds"]], exposures[["unit", "ds"]].iloc[:0]
     events = renamed(events)
     return exposures[["unit", "arm", "ds"]], events.drop(columns=[one for one in ("arm", "event") if one in events])
+
+
+def window_of(within, moments):
+    """So long after the exposure: a text such as "7d" beside times, a number of the same unit beside numbers."""
+    if isinstance(within, str) and moments.dtype.kind != "i":
+        return pd.Timedelta(within)
+    if isinstance(within, (int, float)) and moments.dtype.kind == "i":
+        return pd.Timedelta(int(within), unit="ns")  # of numbers one is taken as one nanosecond
+    return None
 
 
 def conversion_from_events(inputs, settings):
     exposures, events = event_tables(inputs)
     exposed = exposure.first_exposures(exposures)
-    within = pick({**inputs, **settings}, "window within", default=None)
-    window = None
-    if isinstance(within, str) and exposures["ds"].dtype.kind != "i":
-        window = pd.Timedelta(within)
-    found = exposure.outcomes(exposed, events, within=window)
+    window = window_of(pick({**inputs, **settings}, "window within", default=None), exposures["ds"])
+    events = events.rename(columns={"event_id": "id"})
+    did = tally.deeds(exposed, events.assign(event="outcome"))
+    taken = {name: did.taken("outcome", name, within=window) for name in ("converted", "events", "value")}
     result = {}
     by_arm = {}
-    for name, table in found.frame.groupby("arm", observed=True):
+    for name, table in exposed.frame.assign(**taken).groupby("arm", observed=True):
         n, k = len(table), int(table["converted"].sum())
         one = {
             **named("n exposed users units", n),
@@ -1746,9 +1755,9 @@ def conversion_from_events(inputs, settings):
     result |= named("excluded multiple_exposure crossed excluded_users n_excluded excluded_units", len(crossed))
     result |= {
         "excluded_ids": crossed,
-        "before_exposure": found.before,
-        "unexposed": found.unexposed,
-        "ignored_before": found.before,
+        "before_exposure": did.before,
+        "unexposed": did.unexposed,
+        "ignored_before": did.before,
     }
     names = list(by_arm)
     if {"control", "treatment"} <= set(names):

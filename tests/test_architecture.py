@@ -22,12 +22,14 @@ LEVELS = (
     {"frame", "promql", "promql_labels", "measure", "civil", "spec", "yaml_file"},
     {
         *("part", "limit", "mask", "watch", "change", "experiment", "inventory", "rule", "rule_groups", "rule_inline"),
-        *("slo", "burn"),
+        *("slo", "burn", "silence", "rule_definition", "releases_file"),
     },
     {
         "catalogue",
         "rulebook",
+        "experiment_data",
         *("slo_events", "slo_examples", "slo_rules", "slo_sloth"),
+        "catalogue_yaml",
         "catalogue_file",
         "catalogue_add",
         "settings",
@@ -36,15 +38,20 @@ LEVELS = (
         "verdicts_file",
         "pins_file",
         "issued",
+        "window",
     },
+    {"labelled", "maintenance"},
+    {"maintenance_file"},
     {"source", "model"},
     {"question", "sink"},
     {"in_force", "rule_trial", "trials"},
+    {"rule_gate"},
     {"weekly", "notebook", "publish", "schedule", "replay"},
     {"console"},
     {
         *("cli_anomalies", "cli_catalogue", "cli_dashboards", "cli_ledger", "cli_world"),
-        *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins"),
+        *("cli_rules_build", "cli_rules_push", "cli_backtest", "cli_pins", "cli_shadow"),
+        *("cli_silence", "cli_schedule"),
     },
     {"cli_rules"},
     {"cli"},
@@ -55,6 +62,9 @@ NEIGHBOURS = {
     ("promql_labels", "promql"),
     ("catalogue", "catalogue_file"),  # inside its `load` only
     ("catalogue_file", "catalogue"),
+    ("catalogue_file", "catalogue_yaml"),
+    ("catalogue_yaml", "catalogue"),
+    ("catalogue_add", "catalogue_yaml"),
     ("catalogue_file", "rulebook"),
     ("catalogue_file", "slo_rules"),
     *(("slo_" + name, "catalogue") for name in ("events", "examples", "rules")),
@@ -72,6 +82,8 @@ NEIGHBOURS = {
     ("pins_file", "settings"),
     ("weekly", "notebook"),
     ("rule_inline", "rule_groups"),
+    ("rule_definition", "rule_groups"),
+    ("releases_file", "rule"),
 }
 
 # What reaches the network, another program or a kernel → who may import it.

@@ -206,7 +206,7 @@ def test_add_leaves_the_file_as_it_was_when_the_signal_is_refused(tmp_path, befo
 def test_json_schema_accepts_the_shipped_files_and_refuses_a_typo():
     schema = json.loads(catalogue_file.json_schema())
     for path in catalogue_file.SHIPPED.rglob("*.yaml"):
-        if path.name != catalogue_file.INVENTORY:
+        if path.name not in (catalogue_file.INVENTORY, "releases.yaml"):
             data = yaml.safe_load(path.read_text(encoding="utf-8").replace("2026-", "x2026-"))
             jsonschema.validate(data, schema)
     with pytest.raises(jsonschema.ValidationError, match="titel"):

@@ -34,6 +34,9 @@ COMMANDS = (
     "rules revert",
     "rules history",
     "rules backtest",
+    "rules ready",
+    "rules release",
+    "rules shadow",
     "dashboards build",
     "dashboards check",
 )
@@ -138,7 +141,7 @@ def test_catalogue_add_and_schema(run, here):
     code, out, _ = run("catalogue", "add", "mine", "heat", "--title", "Heat", "--unit", "celsius", "--promql", "max(t)")
     assert code == 0
     assert 'catalogue = "mine"' in out
-    assert run("catalogue", "check", "mine")[1].startswith("61 signals")
+    assert run("catalogue", "check", "mine")[1].startswith("63 signals")
     (here / "mine" / "incidents.yaml").write_text(
         "incidents:\n- {from: 2026-03-01T00:00Z, to: 2026-03-02T00:00Z, areas: [other], reason: x, expires: 2026-04-01}"
     )

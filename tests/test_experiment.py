@@ -10,6 +10,12 @@ METRIC = {"title": "Applied", "role": "goal", "event": "apply", "within": "7d"}
 MESSAGES = {"unit": "user", "arms": {"control": "a", "treatment": "b"}, "start": "2026-10-01T00:00+08:00"}
 WHOLE = {"title": "Order", **MESSAGES, "events": {}, "metrics": {"applied": METRIC}}
 
+COUNTED = {
+    "events": None, "counters": {}, "metrics": {"sent": {"title": "Sent", "role": "goal", "counter": "sent_total"}}
+}  # fmt: skip
+PARSED = {"title": "Parsed", "role": "goal", "column": "status", "equals": ["ok"]}
+PAIRED = {"events": None, "pairs": {"time": None}, "metrics": {"parsed": PARSED}}
+
 
 def loaded(folder, **changed):
     (folder / "own.yaml").write_text(yaml.safe_dump({"experiments": {"order": WHOLE | changed}}))
@@ -24,8 +30,7 @@ def test_an_experiment_says_where_its_numbers_come_from(tmp_path):
     totals = {side: {"successes": 3, "n": 9} for side in ("control", "treatment")}
     found = loaded(tmp_path, events=None, metrics={"applied": {"title": "Applied", "role": "goal", "totals": totals}})
     assert (found.form, found.tables) == ("totals", ())
-    pairs = {"title": "Parsed", "role": "goal", "column": "status", "equals": ["ok"]}
-    found = loaded(tmp_path, events=None, pairs={}, metrics={"parsed": pairs})
+    found = loaded(tmp_path, events=None, pairs={}, metrics={"parsed": PARSED})
     assert (found.form, found.tables) == ("pairs", ("telegram_extractions",))
 
 
@@ -37,6 +42,13 @@ def test_an_experiment_says_where_its_numbers_come_from(tmp_path):
         ({"split": [1, 0]}, "share above 0"),
         ({"end": "2026-09-01T00:00Z"}, "ends after it starts"),
         ({"looks": "once"}, "say end: or planned:"),
+        ({"looks": "once", "planned": 9, **COUNTED}, "say end:, counters do not count units"),
+        ({"looks": "once", "planned": 9, **PAIRED}, "needs the time of each row"),
+        ({"metrics": {"applied": METRIC | {"within": None}}}, "applied needs within:"),
+        ({"metrics": {"unit": METRIC}}, "'unit' cannot be the name"),
+        ({"metrics": {"applied:before": METRIC}}, "is not a name|cannot be the name"),
+        ({"events": {"segments": ["arm"]}}, "'arm' cannot be the name"),
+        ({"events": {"segments": ["applied"]}}, "name of a metric and of a segment"),
         ({"pairs": {}}, "has pairs and events"),
         ({"metrics": {}}, "has metrics"),
         ({"metrics": {"applied": METRIC | {"role": "behaviour"}}}, "role: goal"),

@@ -44,3 +44,12 @@ def test_a_wrong_number_is_seen():
     case = CASES[0]
     wrong = case["expected"] | {"p": case["expected"]["p"] * 1.001}
     assert apart(answer(case), wrong, case["tolerance"]) == [f"{answer(case)['p']} for {wrong['p']}"]
+
+
+def test_a_window_of_numbers_cuts_events_whose_times_are_numbers():
+    exposures = [["u1", "a", 0], ["u2", "a", 0], ["u3", "b", 10]]
+    outcomes = [["u1", 5], ["u1", 9], ["u2", 6], ["u3", 9], ["u3", 15]]
+    case = {"method": "conversion_by_variant_from_events", "inputs": {"exposures": exposures, "outcomes": outcomes}}
+    every, early = (answer(case | {"settings": one}) for one in ({}, {"window": 5}))
+    assert (every["converted"], every["events_a"], every["ignored_before"]) == ({"a": 2, "b": 1}, 3, 1)
+    assert (early["converted"], early["events_a"]) == ({"a": 1, "b": 1}, 1)

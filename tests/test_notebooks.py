@@ -20,6 +20,7 @@ SMALL = {
     "anomalies": {"window": "42d", "weeks": 2},
     "alert_rules": {"window": "84d"},
     "experiments": {"window": "120d"},
+    "slo": {"window": "60d"},
 }
 
 
@@ -94,6 +95,9 @@ def test_capacity_answers_in_one_sentence_with_its_findings(capacity):
     assert kinds["will_happen"] >= 10
     assert set(kinds.index) <= {"will_happen", "data"}
     assert answer.findings["sentence"].str.endswith(".").all()
+    data = answer.findings[answer.findings["kind"] == "data"]
+    assert data["sentence"].str.startswith("LLM tokens: llm_tokens_total is not counted yet; this is").sum() == 1
+    assert data["sentence"].str.startswith("Tutors matched: tutors_matched_total is not counted yet").sum() == 1
     assert {"disk_used", "cpu_used", "posts_seen"} <= set(answer.findings["signal"])
     assert answer.findings["priority"].between(0, 100).all()
     assert answer.window.end - answer.window.start == pd.Timedelta(days=28)
@@ -323,3 +327,24 @@ def test_a_mistake_in_a_notebook_is_one_sentence(capsys):
     assert type(done.error_in_exec).__name__ == "SourceError"
     lines = [line for line in (said.out + said.err).splitlines() if line.strip()]
     assert lines == ["SourceError: 'nowhere' is neither a URL (http://host:9090) nor a folder that is there"]
+
+
+@pytest.mark.slow
+def test_promises_are_told_with_what_spent_their_budget():
+    done = executed("slo", source_uri=str(sample()), **SMALL["slo"])
+    assert_clean(done)
+    answer = answer_of(done, name="slo")
+    assert re.fullmatch(
+        r"Kept: Assignments within five minutes \(\d+ %\), Posts that are extracted .*", answer.sentence
+    )
+    assert answer.findings["kind"].tolist() == ["promise"] * 4
+    assert answer.scorecard[0] == "4 of 4 promises are counted over their whole period."
+    every = tables(done)
+    overview = next(rows for rows in every if rows[0][0] == "Promise")
+    assert [row[1] for row in overview[1:]] == ["99 %", "95 %", "99.9 %", "98 %"]
+    spent = [row for rows in every if rows[0][0] == "From" for row in rows[1:]]
+    assert any("DMFailureSpike fired" in row[-1] for row in spent)  # planted on 26 October
+    page = BeautifulSoup(body(done), "html.parser")
+    alts = [picture["alt"] for picture in page.find_all("img")]
+    assert len(alts) == 4
+    assert all(alt.startswith("Error budget of ") for alt in alts)

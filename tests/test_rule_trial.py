@@ -69,6 +69,22 @@ def test_nothing_is_asked_where_no_window_is_named(home):
     assert "Which rules are loaded cannot be told: " in rule_trial.of(connect("http://127.0.0.1:1")).sentence
 
 
+def test_an_alert_counts_as_learned_that_was_so_half_of_the_time():
+    moments = pd.date_range(END, periods=4, freq="1h")
+
+    def limit(*values, **labels):
+        return pd.DataFrame({"ds": moments, "value": values}).assign(**labels)
+
+    none = float("nan")
+    parts = [limit(1, none, none, none, c="x"), limit(none, none, 2, none, c="y")]
+    limits = {
+        "Half": limit(none, none, 3.0, 3.0),
+        "Late": limit(none, none, none, 3.0),
+        "ByLabel": pd.concat(parts, ignore_index=True),
+    }
+    assert rule_trial._learned(limits) == ("ByLabel", "Half")
+
+
 def test_ours_are_the_rules_that_build_writes():
     names = {rule.name for group in rule_trial.ours(catalogue_file.load()) for rule in group.rules}
     assert {*catalogue_file.load().rules} <= names

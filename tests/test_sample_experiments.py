@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from tutordex_analysis import compare, connect
-from tutordex_analysis.experiment import SIDES, covariate_of
+from tutordex_analysis.experiment import SIDES
+from tutordex_analysis.experiment_data import covariate_of
 from tutordex_analysis.question import experiment_verdict
 from tutordex_analysis.question.experiment_units import gather
 from tutordex_analysis.settings import Settings

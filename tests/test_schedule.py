@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.user import command
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.schedule import Installation, complaints, cron, here, systemd
 
@@ -83,6 +84,26 @@ def test_units_catch_up_spread_out_and_keep_secrets_in_their_file():
     assert "WantedBy=multi-user.target" in units["tutordex-publish.service"]
     assert "WantedBy=default.target" in systemd(installation())["tutordex-publish.service"]
     assert "User=" not in systemd(installation())["tutordex-pull.service"]
+
+
+def test_windows_are_kept_silenced_every_five_minutes_where_there_are_any():
+    units = systemd(installation(silences=True))
+    assert {*units} - {*systemd(installation())} == {"tutordex-silences.service", "tutordex-silences.timer"}
+    assert "-m tutordex_analysis silence sync --yes" in units["tutordex-silences.service"]
+    assert "OnCalendar=*-*-* *:0/5:00" in units["tutordex-silences.timer"]
+    assert "RandomizedDelaySec=15s" in units["tutordex-silences.timer"]
+    assert complaints(units, user=True) == complaints(systemd(installation()), user=True)
+    lines = dict(commands(cron(installation(silences=True))))
+    assert lines["*/5 * * * *"].endswith("-m tutordex_analysis silence sync --yes")
+
+
+def test_the_command_looks_for_a_file_of_windows_and_an_alertmanager(tmp_path):
+    for name in ("maintenance.yaml", "tutordex.toml"):
+        assert "silence sync" not in command(tmp_path, "schedule", "cron").stdout
+        (tmp_path / name).write_text(
+            'catalogue = "."\nalertmanager_url = "http://localhost:9093"\n' if "toml" in name else ""
+        )
+    assert "silence sync --yes" in command(tmp_path, "schedule", "cron").stdout
 
 
 def commands(text):

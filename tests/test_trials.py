@@ -17,6 +17,7 @@ experiments:
     arms: {control: old, treatment: new}
     start: 2026-10-01T00:00+08:00
     planned: 300
+    looks: once
     events: {experiment: null}
     metrics: {applied: {title: Applied, role: goal, event: apply}}
   broken:
@@ -25,7 +26,7 @@ experiments:
     arms: {control: old, treatment: new}
     start: 2026-10-01T00:00+08:00
     events: {experiment: null, unit: person}
-    metrics: {applied: {title: Applied, role: goal, event: apply}}
+    metrics: {applied: {title: Applied, role: goal, event: apply, within: 1d}}
   known:
     title: Known totals
     unit: user

@@ -42,5 +42,5 @@ def test_an_installed_wheel_finds_its_sample_and_its_notebooks(tmp_path):
         [sys.executable, "-c", PROBE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["168", "explore", "capacity", "anomalies", "experiments", "alert_rules"]
+    assert done.stdout.split() == ["168", "explore", "capacity", "anomalies", "experiments", "alert_rules", "slo"]
     assert wheel.stat().st_size < 16e6

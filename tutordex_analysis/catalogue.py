@@ -25,6 +25,7 @@ from tutordex_analysis.mask import Alert
 from tutordex_analysis.moment import duration
 from tutordex_analysis.part import COUNTED, MEASURED, UNITS, Part, Promql, Selector, Term, Unit
 from tutordex_analysis.rule import Record, Rule
+from tutordex_analysis.silence import Template
 from tutordex_analysis.slo import Slo
 from tutordex_analysis.spec import Duration, Spec
 from tutordex_analysis.watch import Watch
@@ -195,6 +196,7 @@ class Catalogue:
         records: Recording rules that this project writes, by their name.
         experiments: By name.
         slos: By name.
+        silences: Templates by name.
         flow: Areas in the order in which work passes them, the most upstream first; several may be at one height.
         calendar: Civil time of the stack.
         inventory: Metric names that the stack exposes; empty where nobody said.
@@ -208,6 +210,7 @@ class Catalogue:
     records: Mapping[str, Record] = field(default_factory=dict)
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
     slos: Mapping[str, Slo] = field(default_factory=dict)
+    silences: Mapping[str, Template] = field(default_factory=dict)
     flow: tuple[tuple[str, ...], ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
     inventory: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from tutordex_analysis import catalogue_file, yaml_file
+from tutordex_analysis import catalogue_file, catalogue_yaml, yaml_file
 from tutordex_analysis.errors import CatalogueError
 
 
@@ -22,7 +22,7 @@ def add(folder: Path, name: str, entry: Mapping[str, object]) -> Path:
     """
     path = folder / "signals.yaml"
     before = path.read_text(encoding="utf-8") if path.exists() else None
-    known = catalogue_file.read_file(path)[0].signals if before is not None else {}
+    known = catalogue_yaml.read_file(path)[0].signals if before is not None else {}
     if name in known:
         raise CatalogueError(f"{path} has a signal {name!r} already; choose another name or edit the file")
     text = before if before is not None else "signals:\n"

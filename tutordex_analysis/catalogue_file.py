@@ -3,54 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tutordex_analysis import inventory, promql, rulebook, slo_rules, yaml_file
+from tutordex_analysis import catalogue_yaml, inventory, promql, releases_file, rulebook, slo_rules
 from tutordex_analysis.catalogue import Catalogue, Signal
+from tutordex_analysis.catalogue_yaml import File, Files
 from tutordex_analysis.civil import Calendar
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.experiment import Experiment
 from tutordex_analysis.limit import Limit, Queue
 from tutordex_analysis.mask import Alert
-from tutordex_analysis.rule import RECORD, Record, Rule
+from tutordex_analysis.rule import Record, Rule
+from tutordex_analysis.silence import Template
 from tutordex_analysis.slo import Slo
 from tutordex_analysis.yaml_file import line_of
 
-SHIPPED = Path(__file__).parent / "signals"
-INVENTORY = "stack.yaml"
-_OTHERS = (INVENTORY, "incidents.yaml", "changes.yaml", "anomalies.yaml", "pins.yaml")  # no signals; see …_file.py
-_NAMED = ("signals", "limits", "queues", "alerts", "rules", "records", "experiments", "slos")
-_NAME = (re.compile(r"[a-z][a-z0-9_]*"), "use small letters, digits and _")
-_ALERT = (re.compile(r"[A-Z][A-Za-z0-9]*"), "write it like QueueStuck")
-_NAMES = {"rules": _ALERT, "records": (RECORD, "write it like tutordex:queue:wait_seconds")}
-
-
-class _File(BaseModel):
-    """One YAML file of a catalogue: any of these keys."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    shipped: bool = Field(True, description="false: the shipped signals are left out, only this folder counts")
-    signals: dict[str, Signal | None] = Field({}, description="Signals by name; null removes a shipped one")
-    limits: dict[str, Limit | None] = Field({}, description="Limits by name; null removes a shipped one")
-    queues: dict[str, Queue | None] = Field({}, description="Queues by name; null removes a shipped one")
-    alerts: dict[str, Alert | None] = Field(
-        {}, description="Alerts that make numbers abnormal, by a name of yours; null removes a shipped one"
-    )
-    rules: dict[str, Rule | None] = Field({}, description="Alert rules by the alert's name; null removes a shipped one")
-    records: dict[str, Record | None] = Field({}, description="Recording rules by name; null removes a shipped one")
-    experiments: dict[str, Experiment | None] = Field({}, description="Experiments by name; null removes a shipped one")
-    slos: dict[str, Slo | None] = Field({}, description="Promises by name; null removes a shipped one")
-    flow: tuple[tuple[str, ...], ...] | None = Field(
-        None, description="Areas in the order in which work passes them, most upstream first, several at one height"
-    )
-    calendar: Calendar | None = None
+SHIPPED, INVENTORY = catalogue_yaml.SHIPPED, catalogue_yaml.INVENTORY
 
 
 def load(folder: Path | None = None) -> Catalogue:
@@ -59,25 +32,30 @@ def load(folder: Path | None = None) -> Catalogue:
     Raises:
         CatalogueError: The first thing that is wrong, with file and line.
     """
-    own = _files(folder) if folder is not None else {}
-    shipped = _files(SHIPPED) if all(file.shipped for file, _ in own.values()) else {}
+    own = catalogue_yaml.files(folder) if folder is not None else {}
+    shipped = catalogue_yaml.files(SHIPPED) if all(file.shipped for file, _ in own.values()) else {}
     stack = inventory.names(SHIPPED / INVENTORY) if shipped else frozenset[str]()
     theirs = inventory.names(folder / INVENTORY) if folder is not None else frozenset[str]()
-    return _overlaid([(shipped, stack), (own, theirs)])
+    made = _overlaid([(shipped, stack), (own, theirs)])
+    released = [
+        releases_file.read(one / releases_file.NAME) if one is not None else ()
+        for one in (SHIPPED if shipped else None, folder)
+    ]
+    return replace(made, rules=releases_file.settled(made.rules, shipped=released[0], own=released[1]))
 
 
-def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]]) -> Catalogue:
+def _overlaid(layers: Sequence[tuple[Files, frozenset[str]]]) -> Catalogue:
     """Files in layers, later ones over earlier ones, each with the metric names that its signals may use."""
     signals: dict[str, Signal] = {}
     limits: dict[str, Limit] = {}
     queues: dict[str, Queue] = {}
     alerts: dict[str, Alert] = {}
     rules, records, experiments = dict[str, Rule](), dict[str, Record](), dict[str, Experiment]()
-    slos: dict[str, Slo] = {}
+    slos, silences = dict[str, Slo](), dict[str, Template]()
     flow: tuple[tuple[str, ...], ...] = ()
     calendar = Calendar()
     for files, exposed in layers:
-        _unique(files)
+        catalogue_yaml.unique(files)
         for path, (file, root) in files.items():
             for name, signal in file.signals.items():
                 if signal is not None:
@@ -90,6 +68,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
             _put(records, file.records)
             _put(experiments, file.experiments)
             _put(slos, file.slos)
+            _put(silences, file.silences)
             flow = file.flow if file.flow is not None else flow
             calendar = file.calendar or calendar
     for path, name, limit, root in _limits_of(layers[-1][0]):
@@ -123,6 +102,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
         records=records,
         experiments=experiments,
         slos=slos,
+        silences=silences,
         flow=flow,
         calendar=calendar,
         inventory=frozenset[str]().union(*(exposed for _, exposed in layers)),
@@ -132,7 +112,7 @@ def _overlaid(layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], fro
 
 
 def _promised(
-    layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]],
+    layers: Sequence[tuple[Files, frozenset[str]]],
     slos: Mapping[str, Slo],
     signals: Mapping[str, Signal],
     rules: dict[str, Rule],
@@ -159,7 +139,7 @@ def _promised(
 
 
 def _ruled(
-    layers: Sequence[tuple[Mapping[Path, tuple[_File, yaml.Node]], frozenset[str]]],
+    layers: Sequence[tuple[Files, frozenset[str]]],
     made: Catalogue,
     promised: Mapping[tuple[str, str], tuple[str, bool]],
 ) -> None:
@@ -177,7 +157,7 @@ def _ruled(
         raise CatalogueError(f"{homes[key, name][0]}: {name}: {why}")
 
 
-def _flowing(files: Mapping[Path, tuple[_File, yaml.Node]], known: Collection[str]) -> None:
+def _flowing(files: Files, known: Collection[str]) -> None:
     """Refuses a flow of these files through an area that is not there, or twice through the same."""
     seen: set[str] = set()
     for path, (file, root) in files.items():
@@ -192,7 +172,7 @@ def _flowing(files: Mapping[Path, tuple[_File, yaml.Node]], known: Collection[st
                 seen.add(area)
 
 
-def _concerned(files: Mapping[Path, tuple[_File, yaml.Node]], signals: Mapping[str, Signal]) -> None:
+def _concerned(files: Files, signals: Mapping[str, Signal]) -> None:
     """Refuses an alert of these files that is said to concern what is not there."""
     areas = {signal.area for signal in signals.values()}
     for path, (file, root) in files.items():
@@ -218,7 +198,7 @@ def _told(queue: Queue, signals: Mapping[str, Signal], path: Path, root: yaml.No
             raise CatalogueError(f"{path}:{line}: {key} of a queue is a {kind} {labels}, which {name} is not")
 
 
-def _limits_of(files: Mapping[Path, tuple[_File, yaml.Node]]) -> Iterator[tuple[Path, str, Limit, yaml.Node]]:
+def _limits_of(files: Files) -> Iterator[tuple[Path, str, Limit, yaml.Node]]:
     for path, (file, root) in files.items():
         for name, limit in file.limits.items():
             if limit is not None:
@@ -238,7 +218,7 @@ def recognise(exposed: Collection[str]) -> Catalogue:
     own = {name for s in stack.signals.values() if s.area not in ("host", "monitoring") for name in _asked(s)} - {"up"}
     if own & set(exposed):
         return stack
-    known = _overlaid([(_files(SHIPPED / "exporters"), frozenset())])
+    known = _overlaid([(catalogue_yaml.files(SHIPPED / "exporters"), frozenset())])
     signals = {name: signal for name, signal in known.signals.items() if _asked(signal) <= set(exposed)}
     if not signals:
         raise CatalogueError(
@@ -251,48 +231,9 @@ def recognise(exposed: Collection[str]) -> Catalogue:
 
 def json_schema() -> str:
     """A JSON Schema of catalogue files, for editors; deterministic text."""
-    schema = _File.model_json_schema()
+    schema = File.model_json_schema()
     schema["title"] = "tutordex-analysis catalogue"
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _files(folder: Path) -> dict[Path, tuple[_File, yaml.Node]]:
-    if not folder.is_dir():
-        raise CatalogueError(f"the catalogue folder {folder} is not there; make it or correct the setting catalogue")
-    paths = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if path.name not in _OTHERS]
-    return {path: read_file(path) for path in paths}
-
-
-def read_file(path: Path) -> tuple[_File, yaml.Node]:
-    """One file of a catalogue, and where its lines are."""
-    root, data = yaml_file.read(path, keys=tuple(_File.model_fields))
-    for key in _NAMED:
-        if not isinstance(data.get(key) or {}, dict):
-            raise CatalogueError(
-                f"{path}:{line_of(root, (key,))}: {key}: write names with their keys below, not a list"
-            )
-        for name, entry in (data.get(key) or {}).items():
-            pattern, wanted = _NAMES.get(key, _NAME)
-            if not pattern.fullmatch(str(name)):
-                raise CatalogueError(f"{path}:{line_of(root, (key, str(name)))}: {name!r} is not a name; {wanted}")
-            if isinstance(entry, dict):
-                entry["name"] = str(name)
-        data[key] = data.get(key) or {}
-    try:
-        return _File.model_validate(data), root
-    except ValidationError as error:
-        raise yaml_file.wrong(error, path, root) from error
-
-
-def _unique(files: Mapping[Path, tuple[_File, yaml.Node]]) -> None:
-    homes: dict[tuple[str, str], Path] = {}
-    for path, (file, root) in files.items():
-        for key in _NAMED:
-            for name in getattr(file, key):
-                if (key, name) in homes:
-                    line = line_of(root, (key, name))
-                    raise CatalogueError(f"{path}:{line}: {name!r} is in {homes[key, name].name} already")
-                homes[key, name] = path
 
 
 def _put(known: dict[str, Any], entries: Mapping[str, object | None]) -> None:

@@ -11,7 +11,16 @@ from typing import Annotated
 import typer
 
 import tutordex_analysis
-from tutordex_analysis import cli_anomalies, cli_catalogue, cli_dashboards, cli_ledger, cli_rules, cli_world
+from tutordex_analysis import (
+    cli_anomalies,
+    cli_catalogue,
+    cli_dashboards,
+    cli_ledger,
+    cli_rules,
+    cli_schedule,
+    cli_silence,
+    cli_world,
+)
 from tutordex_analysis.console import Json, examples, fail, progress, show_table
 from tutordex_analysis.errors import AnalysisError
 
@@ -24,7 +33,7 @@ app = typer.Typer(
     help="Forecasts from Prometheus history, handed back as reports and metrics.\n\n"
     "Settings: tutordex.toml in this folder, or TUTORDEX_… in the environment (docs/settings.md).",
 )
-for group in (cli_anomalies, cli_catalogue, cli_dashboards, cli_ledger, cli_rules):
+for group in (cli_anomalies, cli_catalogue, cli_dashboards, cli_ledger, cli_rules, cli_silence):
     app.add_typer(group.app, name=group.__name__.rpartition("cli_")[2])
 
 SourceOption = Annotated[str, typer.Option("--source", "--url", help="URL of a Prometheus, or folder of an archive.")]
@@ -250,36 +259,7 @@ def doctor(source: SourceOption = "", as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog=examples("schedule systemd --output units", "schedule cron"))
-def schedule(
-    kind: Annotated[str, typer.Argument(help="systemd or cron.")],
-    output: Annotated[Path | None, typer.Option(help="Folder to write the units into; printed when left out.")] = None,
-    user: Annotated[str, typer.Option(help="User of a system service; empty for units of your own.")] = "",
-) -> None:
-    """Print units that pull every hour, report every week and publish all the time."""
-    from dataclasses import replace
-
-    from tutordex_analysis import catalogue_file
-    from tutordex_analysis import schedule as schedules
-    from tutordex_analysis.settings import load
-
-    settings = load()
-    tz = catalogue_file.load(settings.catalogue).calendar.timezone
-    here = replace(schedules.here(folder=Path.cwd(), output=settings.reports, user=user), tz=tz)
-    if kind == "cron":
-        print(schedules.cron(here), end="")
-        return
-    if kind != "systemd":
-        raise typer.BadParameter(f"{kind!r} is neither systemd nor cron")
-    units = schedules.systemd(here)
-    for name, text in units.items():
-        if output is None:
-            print(text)
-        else:
-            output.mkdir(parents=True, exist_ok=True)
-            (output / name).write_text(text, encoding="utf-8")
-    for line in schedules.complaints(units, user=not user):
-        print(line, file=sys.stderr)
+app.command(epilog=examples("schedule systemd --output units", "schedule cron"))(cli_schedule.schedule)
 
 
 def main() -> None:

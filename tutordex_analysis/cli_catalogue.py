@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Check, list and extend the catalog
 @app.command(epilog=examples("catalogue check", "catalogue check my-signals"))
 def check(folder: Annotated[Path | None, typer.Argument(help="Folder of your signals.")] = None) -> None:
     """Load the catalogue; say what is wrong with file and line."""
-    from tutordex_analysis import incidents_file, verdicts_file
+    from tutordex_analysis import incidents_file, maintenance_file, verdicts_file
     from tutordex_analysis.settings import load
 
     known = _catalogue(folder)
@@ -27,6 +27,8 @@ def check(folder: Annotated[Path | None, typer.Argument(help="Folder of your sig
     more = f", {len(by_hand)} masks by hand" if path is not None else ""
     said = verdicts_file.path_of(load()) if folder is None else verdicts_file.beside(folder)
     more += f", {len(verdicts_file.read(said, known))} marks" if said is not None else ""
+    windows = maintenance_file.beside(folder or load().catalogue)
+    more += f", {len(maintenance_file.read(windows, known).windows)} maintenance windows" if windows is not None else ""
     typer.echo(f"{len(known.signals)} signals, {len(known.limits)} limits{more}: all is well")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tutordex_analysis import cli_backtest, cli_pins, cli_rules_build, cli_rules_push
+from tutordex_analysis import cli_backtest, cli_pins, cli_rules_build, cli_rules_push, cli_shadow
 from tutordex_analysis.console import examples
 
 app = typer.Typer(no_args_is_help=True, help="Alert rules: build, check, push, take back, replay; hold their limits.")
@@ -54,6 +54,14 @@ app.command(
         'rules human --all --until 8h --reason "migration tonight"',
     )
 )(cli_pins.human)
+app.command(epilog=examples("rules ready", "rules ready OrdersMissing --saved data/archive --json"))(cli_shadow.ready)
+app.command(
+    epilog=examples(
+        'rules release OrdersMissing --reason "a week without a false alarm" --by ops',
+        'rules release OrdersMissing --force --reason "its channel has no incident to be found"',
+    )
+)(cli_shadow.release)
+app.command(epilog=examples('rules shadow OrdersMissing --reason "calls at every release"'))(cli_shadow.shadow)
 app.command(epilog=examples("rules unpin PostsVolumeSpike", "rules unpin '*'"))(cli_pins.unpin)
 app.command(epilog=examples("rules thresholds", "rules thresholds --source data/sample --as-of newest --json"))(
     cli_pins.thresholds

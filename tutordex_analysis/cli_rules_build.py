@@ -42,6 +42,10 @@ def build(
         f"{len(known.rules)} alerts and {len(known.records)} recording rules are in {out / 'prometheus'}, "
         f"{len(made)} files in all; test them with: promtool test rules {out / rules.TESTS}/*_test.yml"
     )
+    if quiet := [name for name, rule in known.rules.items() if rule.shadow]:
+        several = f"{len(quiet)} alerts are" if len(quiet) > 1 else f"{quiet[0]} is"
+        named = f": {', '.join(quiet)}" if len(quiet) > 1 else ""
+        typer.echo(f"in shadow, where nobody is called, {several}{named}; see `rules ready`", err=True)
 
 
 def _shadowed(known: Catalogue, names: list[str]) -> Catalogue:

@@ -56,3 +56,7 @@ class Locked(AnalysisError):
 
 class RulesRefused(AnalysisError):
     """Rules may not be pushed, or did not get in force; the sentence says which rules are in force now."""
+
+
+class SilencesRefused(AnalysisError):
+    """Silences may not be made or ended, or were only in part; the sentence says what was done."""

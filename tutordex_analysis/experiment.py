@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from tutordex_analysis import promql
@@ -19,6 +16,7 @@ Side: TypeAlias = Literal["control", "treatment"]
 CONTROL: Side = "control"
 TREATMENT: Side = "treatment"
 SIDES = (CONTROL, TREATMENT)
+RESERVED = ("unit", "arm", "ds", "y")  # columns that every table of units has
 _KEYS: dict[Form, frozenset[str]] = {
     "pairs": frozenset({"column", "equals", "waiting"}),
     "events": frozenset({"event", "take", "within", "before", "per", "quantile"}),
@@ -163,7 +161,7 @@ class Experiment(Spec):
     pairs: Pairs | None = None
     events: Events | None = None
     counters: Counters | None = None
-    metrics: dict[str, Metric] = Field(description="By name; one goal at most is decided on")
+    metrics: dict[str, Metric] = Field(description="By name; goals decide, so there is one at least")
 
     @model_validator(mode="after")
     def _whole(self) -> Experiment:
@@ -173,8 +171,7 @@ class Experiment(Spec):
             raise CatalogueError(f"split gives both arms a share above 0, got {self.split[0]:g} to {self.split[1]:g}")
         if self.end is not None and self.end <= self.start:
             raise CatalogueError("an experiment ends after it starts")
-        if self.looks == "once" and self.end is None and self.planned is None:
-            raise CatalogueError("looks: once is at the planned end: say end: or planned:")
+        self._ends()
         given = [one for one in ("pairs", "events", "counters") if getattr(self, one) is not None]
         if len(given) > 1:
             raise CatalogueError(f"the numbers come from one place; this experiment has {' and '.join(given)}")
@@ -191,7 +188,37 @@ class Experiment(Spec):
         goals = [name for name, metric in self.metrics.items() if metric.role == "goal"]
         if not goals:
             raise CatalogueError("one metric is the goal, say role: goal; without one nothing is decided")
+        self._told_apart()
         return self
+
+    def _ends(self) -> None:
+        """Refuses one look without a moment for it, and many looks at outcomes that go on changing."""
+        if self.looks == "once" and self.end is None and (self.planned is None or self.form == "counters"):
+            wanted = "end:, counters do not count units" if self.form == "counters" else "end: or planned:"
+            raise CatalogueError(f"looks: once is at the planned end: say {wanted}")
+        if self.looks == "once" and self.pairs is not None and self.pairs.time is None:
+            raise CatalogueError(
+                "looks: once needs the time of each row to know which were there then: say pairs: time:"
+            )
+        if self.looks == "any" and self.form == "events":
+            for name, metric in self.metrics.items():
+                if metric.event is not None and metric.within is None:
+                    raise CatalogueError(
+                        f"the metric {name} needs within:, how long each unit is watched, such as 7d; without it the "
+                        "numbers of old units go on growing, and no interval holds at every look (or say looks: once)"
+                    )
+
+    def _told_apart(self) -> None:
+        """Refuses names that would be one column."""
+        place = self.events or self.pairs
+        segments = [*place.segments] if place is not None else []
+        for name in (*self.metrics, *segments):
+            if name in RESERVED or ":" in name:
+                raise CatalogueError(
+                    f"{name!r} cannot be the name of a metric or a segment; it has a meaning of its own"
+                )
+        if both := sorted({*self.metrics} & {*segments}):
+            raise CatalogueError(f"{both[0]!r} is the name of a metric and of a segment; call the metric otherwise")
 
     @property
     def form(self) -> Form:
@@ -218,75 +245,3 @@ class Experiment(Spec):
     def named(self) -> dict[str, Side]:
         """The arms by what they are called in the data."""
         return {self.arms[side]: side for side in SIDES}
-
-
-def covariate_of(metric: str) -> str:
-    """The column of a metric from before the exposure."""
-    return f"{metric}:before"
-
-
-def denominator_of(metric: str) -> str:
-    """The column below a metric that is a ratio."""
-    return f"{metric}:per"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ExperimentTables:
-    """What was read for one experiment, as it stood there.
-
-    Attributes:
-        experiment: Its plan.
-        now: Up to when rows count, where the experiment has not ended.
-        rows: Of pairs: unit, arm (as in the data), ds (NaT without a time), a column a metric, and the segments as
-            text. Of events: unit, arm, ds of each exposure, and the segments as text.
-        outcomes: Of events: unit, ds, event, and value and id where they are needed.
-        series: Of counters: by metric, the tables of control and treatment with ds, y and, where there are any, trials.
-        notes: One sentence each for what was left out.
-        lacks: Why nothing could be read and what to do; "" where it could.
-    """
-
-    experiment: Experiment
-    now: pd.Timestamp
-    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
-    outcomes: pd.DataFrame = field(default_factory=pd.DataFrame)
-    series: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    lacks: str = ""
-
-    @property
-    def until(self) -> pd.Timestamp:
-        """Up to when rows count: the experiment's end, or now where it has none or that is to come."""
-        end = self.experiment.end
-        return self.now if end is None or end > self.now else pd.Timestamp(end)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ExperimentData:
-    """What was read for one experiment.
-
-    Attributes:
-        experiment: Its plan.
-        end: The moment up to which rows count, UTC: the experiment's end, or the newest row or sample; NaT with totals.
-        units: Of pairs and events: unit, arm ("control" or "treatment"), ds (first exposure; NaT where pairs have no
-            time), a column a metric, `denominator_of` and `covariate_of` where it has them (a covariate of a ratio's
-            denominator is `covariate_of(denominator_of(name))`), and the segments as text; one row a unit, of pairs one
-            a unit and arm. A metric is NaN where its unit has not been watched for `within` yet; it does not count
-            there. Empty for other forms.
-        values: Of quantiles: by metric, unit, arm and y, several rows a unit.
-        series: Of counters: by metric, the tables of control and treatment with ds, y and, where there are any, trials.
-        totals: Of totals: by metric, the mappings of control and treatment.
-        seen: Units that were exposed, by the arm's name in the data; a name that is none of the arms too.
-        notes: One sentence each for what was left out: units in two arms, rows that came twice, outcomes before the
-            exposure or of units that were never exposed, buckets that lack.
-        lacks: Why nothing could be read and what to do; "" where it could.
-    """
-
-    experiment: Experiment
-    end: pd.Timestamp
-    units: pd.DataFrame = field(default_factory=pd.DataFrame)
-    values: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    series: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
-    totals: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=dict)
-    seen: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    lacks: str = ""

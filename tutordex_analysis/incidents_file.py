@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from tutordex_analysis import yaml_file
 from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.mask import Mask, Masks
 from tutordex_analysis.moment import Instant, instant
@@ -56,8 +57,7 @@ class Incident(BaseModel):
         """The mask; a day on which it expires counts to its end in the catalogue's zone."""
         expires = self.expires
         if not isinstance(expires, pd.Timestamp):
-            midnight = pd.Timestamp(expires).tz_localize(catalogue.calendar.timezone) + pd.DateOffset(days=1)
-            expires = pd.Timestamp(midnight)
+            expires = from_civil(pd.Timestamp(expires) + pd.Timedelta(days=1), tz=catalogue.calendar.timezone)
         signals = catalogue.concerned(self.signals, self.areas)
         return Mask(
             start=self.start, end=self.end, reason=self.reason, origin="incident", signals=signals, expires=expires

@@ -103,6 +103,21 @@ def number_text(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def share_text(share: float) -> str:
+    """A share in percent, two digits; near all of it as many as tell it from all.
+
+    Example:
+        >>> [share_text(one) for one in (0.374, 0.95, 0.986, 0.999, 0.99965, 1.0, -0.21)]
+        ['37 %', '95 %', '98.6 %', '99.9 %', '99.965 %', '100 %', '−21 %']
+    """
+    if math.isnan(share):
+        return "–"
+    if 0.9 <= share < 1:
+        text = f"{100 * share:.{min(math.ceil(round(-math.log10(1 - share), 9)) - 1, 4)}f}"
+        return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+    return f"{number_text(float(f'{100 * share:.2g}'))} %".replace("-", "−")
+
+
 def change_text(share: float) -> str:
     """A relative change in percent, with its sign unless it rounds to nothing.
 
@@ -187,3 +202,13 @@ def largest(values: np.ndarray) -> float:
     """The largest size among the finite values, 0 without any."""
     finite = np.abs(values[np.isfinite(values)])
     return float(finite.max()) if len(finite) else 0.0
+
+
+def count_text(n: int, noun: str) -> str:
+    """A number of things in words, in one or many.
+
+    Example:
+        >>> count_text(1, "row"), count_text(1234, "row")
+        ('1 row', '1,234 rows')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

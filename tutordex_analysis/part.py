@@ -17,6 +17,7 @@ from tutordex_analysis.spec import Spec
 COUNTED = (  # nouns of things that are counted
     *("posts", "assignments", "jobs", "requests", "messages", "operations", "attempts", "failures", "errors", "events"),
     *("users", "fields", "findings", "series", "samples", "processes", "targets", "connections", "files", "restarts"),
+    *("tokens", "tutors"),
 )
 MEASURED = ("ratio", "seconds", "unix_seconds", "bytes", "bytes_per_second", "per_second", "cores", "celsius", "bool")
 UNITS = (*COUNTED, *MEASURED)  # ratio is a share of one: 0.8 is 80 %

@@ -19,11 +19,12 @@ from tutordex_analysis.in_force import Limits
 from tutordex_analysis.mask import Masks
 from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Instant, Span, duration, instant
-from tutordex_analysis.question import anomalies, capacity, issue
+from tutordex_analysis.question import anomalies, capacity, issue, slo_history
 from tutordex_analysis.question.experiment_verdict import verdict
 from tutordex_analysis.question.left_out import left_out
 from tutordex_analysis.question.resource import Resource, newest, resource
 from tutordex_analysis.question.scorecard import scorecard
+from tutordex_analysis.question.slo import promises
 from tutordex_analysis.question.sufficiency import sufficiency
 from tutordex_analysis.question.thresholds import Thresholds
 from tutordex_analysis.question.watching import Watching, watching
@@ -33,6 +34,7 @@ from tutordex_analysis.sink.exposition_anomalies import from_scores
 from tutordex_analysis.sink.exposition_experiments import from_experiments
 from tutordex_analysis.sink.exposition_ledger import from_scorecard
 from tutordex_analysis.sink.exposition_reports import from_shelf
+from tutordex_analysis.sink.exposition_slo import from_promises
 from tutordex_analysis.sink.exposition_thresholds import from_thresholds
 from tutordex_analysis.sink.shelf import shelf
 from tutordex_analysis.source.connect import Source, settled
@@ -169,6 +171,9 @@ def publication(
     families += from_experiments(
         (one.experiment.name, verdict(one, tz=catalogue.calendar.timezone))
         for one in read_experiments(source, now=time_range.end)
+    )
+    families += from_promises(
+        promises(slo_history.gather(source, catalogue, time_range), tz=catalogue.calendar.timezone).told
     )
     if said_limits is not None:
         families += from_thresholds(said_limits.frame, pins=said_limits.pins.state)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tutordex_analysis import issued
 from tutordex_analysis.catalogue import Catalogue
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.moment import Span, duration
 from tutordex_analysis.question import capacity, issue
@@ -45,9 +46,9 @@ def moments(newest: pd.Timestamp, *, weeks: int, tz: str) -> list[pd.Timestamp]:
         >>> [str(one) for one in moments(pd.Timestamp("2026-11-15T16:00Z"), weeks=2, tz="Asia/Singapore")]
         ['2026-11-01 16:00:00+00:00', '2026-11-08 16:00:00+00:00']
     """
-    local = (newest - WEEK).tz_convert(tz)
-    monday = (local - pd.Timedelta(days=local.day_of_week)).normalize()
-    return [(monday - pd.DateOffset(weeks=i)).tz_convert("UTC") for i in reversed(range(weeks))]
+    local = (newest - WEEK).tz_convert(tz).tz_localize(None).normalize()
+    monday = local - pd.Timedelta(days=local.day_of_week)
+    return [from_civil(monday - i * WEEK, tz=tz).tz_convert("UTC") for i in reversed(range(weeks))]
 
 
 def replay(

@@ -152,7 +152,9 @@ class Rule(Spec):
     usual: str | None = Field(None, description="Signal whose expected band is in the value's unit and window")
     dashboard: str | None = Field(None, description="Its uid")
     muted_by: tuple[Selector, ...] = Field((), description="Alerts that explain this one: while they fire it is mute")
-    shadow: bool = Field(False, description="It reaches nobody yet")
+    shadow: bool = Field(
+        False, description="It reaches nobody yet; a new learned alert starts so, whatever stands here"
+    )
     examples: tuple[Example, ...] = Field((), description="Series for which it fires and does not: its tests")
 
     @model_validator(mode="after")
@@ -165,3 +167,9 @@ class Rule(Spec):
         if self.guard_by and self.guard is None:
             raise CatalogueError("guard_by needs a guard")
         return self
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the rule adds to the labels of its value."""
+        made = {"severity": self.severity, "component": self.component}
+        return made | {"shadow": "true"} if self.shadow else made

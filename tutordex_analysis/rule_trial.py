@@ -6,13 +6,13 @@ A Prometheus is asked; what came of it is kept beside the ledger of a source, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from tutordex_analysis import disk
+from tutordex_analysis import disk, rule_definition
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.errors import FrameError, RulesRefused, SourceError
 from tutordex_analysis.frame import TimeRange
@@ -42,6 +42,7 @@ OnAlert = Callable[[int, int, str], None]
 _NO_HISTORY = {
     *("AnalysisMetricsAbsent", "AnalysisMetricsStale", "LearntLimitRefused", "AnalysisReportFailed", "SignalUnusual")
 }
+_MOSTLY = 0.5
 _COMMAND = "tutordex-analysis rules backtest RULES --old OLD_RULES --url http://… --save SOURCE"
 
 
@@ -158,8 +159,19 @@ def trial(
         limits: As `walked` gives them; {} for none.
         on_alert: Progress: the set, alerts done, in all, name of the last.
     """
-    return backtest_rules.backtest(
+    result = backtest_rules.backtest(
         replays(sets, source, span, limits=limits or {}, on_alert=on_alert), known, concerns=concerns
+    )
+    defined = rule_definition.definitions(sets[HUMAN]) if HUMAN in sets else {}
+    return replace(result, definitions=defined, learned=_learned(limits or {}))
+
+
+def _learned(limits: Thresholds) -> tuple[str, ...]:
+    """Alerts whose limit was learned, for some label, at half of the moments or more; a replay of others is human."""
+    return tuple(
+        name
+        for name, one in sorted(limits.items())
+        if one.assign(there=one["value"].notna()).groupby("ds")["there"].any().mean() >= _MOSTLY
     )
 
 

@@ -10,7 +10,9 @@ from tutordex_analysis.inventory import PUBLISHED
 from tutordex_analysis.rule import Record, Rule
 
 IN_FORCE, LEARNT = "tutordex:threshold:in_force", "tutordex:threshold:learnt"  # recorded beside the rules
-ALWAYS = frozenset({"ALERTS", "ALERTS_FOR_STATE", "up", IN_FORCE, LEARNT})
+RAIL = "tutordex:threshold:rail"  # floor and ceiling by bound, which an alert on the limits is judged by
+IN_SHADOW = "tutordex:alert:in_shadow"  # there while an alert is loaded in shadow; a label tells which definition
+ALWAYS = frozenset({"ALERTS", "ALERTS_FOR_STATE", "up", IN_FORCE, LEARNT, RAIL, IN_SHADOW})
 
 
 def complaints(

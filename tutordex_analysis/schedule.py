@@ -22,6 +22,8 @@ from tutordex_analysis.errors import CatalogueError
 
 REPORT_DAY, REPORT_TIME = "Mon", dt.time(6, 30)
 PULL_MINUTE = 7  # past the hour, away from the crowd at :00
+SYNC_MINUTES = 5
+_SYNC = ("silence", "sync", "--yes")
 _USER = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.\-]*\$?)?")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -38,6 +40,7 @@ class Installation:
         user: Account of system-wide units; "" for units of the calling user, which need no root.
         tz: Zone of the weekly report.
         machine_tz: Zone of the machine's clock, which is what cron goes by.
+        silences: Whether there are maintenance windows to be kept silenced.
     """
 
     python: Path
@@ -47,6 +50,7 @@ class Installation:
     user: str = ""
     tz: str = "Asia/Singapore"
     machine_tz: str = "UTC"
+    silences: bool = False
 
     def __post_init__(self) -> None:
         for path in (self.python, self.folder, self.output, self.environment):
@@ -72,7 +76,7 @@ def here(*, folder: Path, output: Path, user: str = "", tz: str = "Asia/Singapor
 
 
 def systemd(installation: Installation) -> dict[str, str]:
-    """Unit texts by file name: pull every hour, report every week, publish all the time.
+    """Unit texts by file name: pull every hour, report every week, publish all the time, sync silences where asked.
 
     A run missed while the machine was off is made up for (`Persistent=true`); runs start spread out, so that many
     machines do not ask one server in the same second. The commands hold their own locks.
@@ -89,6 +93,12 @@ def systemd(installation: Installation) -> dict[str, str]:
         "tutordex-report.timer": _timer("Report, every week", weekly, delay="10min"),
         "tutordex-publish.service": _server(installation, "Serve forecasts to Prometheus", ["publish", "--serve"]),
     }
+    if installation.silences:
+        every = f"*-*-* *:0/{SYNC_MINUTES}:00"
+        texts |= {
+            "tutordex-silences.service": _job(installation, "Keep maintenance windows silenced", _SYNC, limit="2min"),
+            "tutordex-silences.timer": _timer("Silences, every few minutes", every, delay="15s"),
+        }
     return {name: f"# {name}, made by `tutordex-analysis schedule systemd`\n{text}" for name, text in texts.items()}
 
 
@@ -113,6 +123,7 @@ def cron(installation: Installation) -> str:
             f"{PULL_MINUTE} * * * * {_line(installation, ['pull'])}",
             f"# {said}{note}",
             f"{time.minute} {time.hour} * * {(day + 1) % 7} {_line(installation, report)}",
+            *([f"*/{SYNC_MINUTES} * * * * {_line(installation, _SYNC)}"] if installation.silences else []),
             f"@reboot {_line(installation, ['publish', '--serve'])}",
             "",
         ]

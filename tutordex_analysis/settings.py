@@ -29,12 +29,15 @@ class Settings(BaseSettings):
     archive: Path = Field(Path("data/archive"), description="Folder of the archive")
     ledger: Path = Field(Path("data/ledger"), description="Folder of the ledgers: what was forecast, and its scores")
     rules: Path = Field(Path("data/rules"), description="Folder of what was pushed: copies and history of each target")
+    silences: Path = Field(Path("data/silences"), description="Folder of the journals of silences that we made")
     catalogue: Path | None = Field(None, description="Folder of your own signals")
     reports: Path = Field(Path("reports"), description="Folder of the pages")
     incidents: Path | None = Field(
         None, description="File of masks made by hand; the incidents.yaml of the catalogue folder"
     )
-    alertmanager_url: str | None = Field(None, description="Whose silences are read; http(s)://host:port[/prefix]")
+    alertmanager_url: str | None = Field(
+        None, description="Whose silences are read and made; http(s)://host:port[/prefix]"
+    )
     events_url: SecretStr | None = Field(
         None,
         description="Folder of exported event tables, such as users.parquet, or postgresql://user:password@host/db",

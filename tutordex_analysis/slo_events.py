@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tutordex_analysis.catalogue import Signal
 from tutordex_analysis.errors import CatalogueError
@@ -47,7 +47,7 @@ def bad(slo: Slo, signals: Mapping[str, Signal], window: str) -> str:
         return f"{_times(slo.bad_query, window)}\nor 0 * {every}"
     if slo.late_while is None:
         return _bad(slo, signals, every, window)
-    every, early = _all(slo, signals, _BIN), f"{_gauge(slo, signals)} <= bool {slo.late_while.above:g}"
+    every, early = _all(slo, signals, _BIN), f"1 - ({_gauge(slo, signals)} > bool {slo.late_while.above:g})"
     good = f"{_block(_good(slo, signals, every, _BIN))} * ({early} or vector(1))"
     return _binned(f"clamp_min(\n{_deeper(f'{_block(every)} - {good}')},\n  0\n)", slo, window)
 
@@ -89,14 +89,15 @@ def waiting(slo: Slo, signals: Mapping[str, Signal]) -> Signal | None:
 def _all(slo: Slo, signals: Mapping[str, Signal], window: str) -> str:
     """All events, from the side that counts them, or from both."""
     sides = [slo.total] if slo.total is not None else [slo.good, slo.bad]
-    return _counted([text for one in sides if one is not None for text in selectors(slo, signals, one)], window)
+    texts = [text for one in sides if one is not None for text in selectors(slo, signals, one)]
+    return _counted(texts, window, _metrics(slo, signals))
 
 
 def _bad(slo: Slo, signals: Mapping[str, Signal], every: str, window: str) -> str:
     """Bad events, given the text of all of them; a side without series has counted none."""
     side = slo.bad if slo.bad is not None else slo.good
     assert side is not None  # noqa: S101 - two of three are given
-    counted = _counted(list(selectors(slo, signals, side)), window)
+    counted = _counted(list(selectors(slo, signals, side)), window, _metrics(slo, signals))
     if slo.bad is not None:
         return f"{_block(counted)} or 0 * {every}"
     return f"clamp_min(\n  {every}\n  - ({_block(counted)} or 0 * {every}),\n  0\n)"
@@ -105,28 +106,45 @@ def _bad(slo: Slo, signals: Mapping[str, Signal], every: str, window: str) -> st
 def _good(slo: Slo, signals: Mapping[str, Signal], every: str, window: str) -> str:
     """Good events, given the text of all of them."""
     if slo.good is not None:
-        return f"{_block(_counted([*selectors(slo, signals, slo.good)], window))} or 0 * {_block(every)}"
+        counted = _counted([*selectors(slo, signals, slo.good)], window, _metrics(slo, signals))
+        return f"{_block(counted)} or 0 * {_block(every)}"
     return f"{_block(every)} - ({_bad(slo, signals, _block(every), window)})"
 
 
-def _counted(texts: list[str], window: str) -> str:
-    """Events of raw counters in a window."""
+def _counted(texts: list[str], window: str, there: Collection[str]) -> str:
+    """Events of raw counters in a window, where one of these metrics was there before it."""
     if len(texts) == 1:
-        return _one(texts[0], window)
-    named = [f'label_replace(\n{_deeper(_one(text, window))},\n"part", "{i}", "", "")' for i, text in enumerate(texts)]
+        return _one(texts[0], window, there)
+    named = [
+        f'label_replace(\n{_deeper(_one(text, window, there))},\n"part", "{i}", "", "")' for i, text in enumerate(texts)
+    ]
     return f"sum(\n{_deeper(f'{chr(10)}or '.join(named))}\n)"
 
 
-def _one(x: str, w: str) -> str:
+def _one(x: str, w: str, there: Collection[str]) -> str:
     """Events of one counter: its increase, and the first event of each series that was born meanwhile.
 
-    A birth counts only where the metric was there before: after a gap of all of it old series are new too.
+    A series that is born at 0 had none yet. A birth counts only where one of the promise's metrics was there before:
+    after a gap of all of them old series are new too.
+
+    Args:
+        x: Its selector.
+        w: The window.
+        there: Metrics of the promise.
     """
-    before = f" and on () count({x.partition('{')[0]} offset {w})" if not x.startswith("{") else ""
+    before = " or ".join(f"{one} offset {w}" for one in there)
+    guard = f" and on () count({before})" if before else ""
     return (
-        f"sum(increase({x}[{w}]))\n+ (\n  count(last_over_time({x}[{w}]) unless {x} offset {w}){before}\n"
+        f"sum(increase({x}[{w}]))\n+ (\n  count((min_over_time({x}[{w}]) > 0) unless {x} offset {w}){guard}\n"
         f"  or 0 * sum(increase({x}[{w}]))\n)"
     )
+
+
+def _metrics(slo: Slo, signals: Mapping[str, Signal]) -> list[str]:
+    """The metrics that a promise counts with, each once."""
+    sides = [one for one in (slo.total, slo.good, slo.bad) if one is not None]
+    named = (text.partition("{")[0] for one in sides for text in selectors(slo, signals, one))
+    return [*dict.fromkeys(name for name in named if name)]
 
 
 def _bin(slo: Slo, window: str) -> str:
@@ -145,8 +163,8 @@ def _by_hour(slo: Slo, what: str, window: str) -> str:
 
 
 def _less(window: str) -> str:
-    """A second less than a window: on the grid itself there would be one point more."""
-    return duration_text(duration(window) - duration("1s"))
+    """A millisecond less than a window: on the grid itself there would be one point more."""
+    return duration_text(duration(window) - duration("1ms"))
 
 
 def _times(query: str, window: str) -> str:

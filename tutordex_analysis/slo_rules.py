@@ -2,8 +2,7 @@
 
 An alert's value is the bad share of a long window. At low traffic three things keep it honest: fewer than `least`
 events or `least_bad` bad ones never fire; the first event of a new series counts (`slo_events`); and where the short
-window of a page holds no event, the last one that held some speaks for it, while a ticket, whose long window remembers
-an outage for days, is not opened by a single bad event in the short one.
+window holds no event, the last one that held some speaks for it.
 """
 
 from __future__ import annotations
@@ -21,9 +20,7 @@ from tutordex_analysis.slo_events import bad, events, record
 
 _SLOWER = duration("1h")  # windows longer than this are computed every two minutes
 _HOLD: Mapping[Severity, str] = {"page": "2m", "ticket": "15m"}
-# One good event between bad ones is no end; and a ticket that closes at night would be opened again each morning.
-_KEEP: Mapping[Severity, str] = {"page": "15m", "ticket": "1d"}
-_STRAY = 1  # bad events in the short window of a ticket that say nothing, while the long one still holds an old outage
+_KEEP: Mapping[Severity, str] = {"page": "15m", "ticket": "1h"}  # one good event between bad ones is no end
 _HALF = 0.5  # increase() gives fractions: 4.98 for five
 
 
@@ -51,6 +48,7 @@ def add(
         CatalogueError: A name is taken, or the promise cannot be made into rules.
     """
     alerts = {name: one for name, one in alerts_of(slo, signals).items() if name not in gone}
+    alerts |= {name: _loud(one, rules) for name, one in alerts.items() if one.severity == "critical"}
     windows = records_of(slo, signals)
     for name in (*alerts, *windows):
         if name in rules or name in records:
@@ -60,6 +58,12 @@ def add(
     rules |= alerts
     records |= windows
     return [*(("rules", name) for name in alerts), *(("records", name) for name in windows)]
+
+
+def _loud(page: Rule, rules: Mapping[str, Rule]) -> Rule:
+    """A page that no warning mutes, since that may be silenced while it does."""
+    muting = (name for name in page.muted_by if name not in rules or rules[name].severity == "critical")
+    return page.model_copy(update={"muted_by": tuple(muting)})
 
 
 def records_of(slo: Slo, signals: Mapping[str, Signal]) -> dict[str, Record]:
@@ -151,12 +155,11 @@ def _burns(slo: Slo, pair: Pair) -> str:
     """The bad share of the long window, where it and the short one burn faster than the factor."""
     counted, least = record(slo, "events", pair.long), slo.least - _HALF
     wrong, least_bad = record(slo, "bad", pair.long), slo.least_bad - _HALF
-    burns = f"({wrong} > {least_bad:g}) / ({counted} > {least:g}) > {pair.limit:.10g}"
-    last = record(slo, "bad_fraction", pair.short)
-    if pair.severity == "page":
-        return f"{burns}\n  and on () last_over_time({last}[{pair.long}]) > {pair.limit:.10g}"
-    many = f"{record(slo, 'bad', pair.short)} > {_STRAY + _HALF:g}"
-    return f"{burns}\n  and on () {last} > {pair.limit:.10g}\n  and on () {many}"
+    last = f"last_over_time({record(slo, 'bad_fraction', pair.short)}[{pair.long}])"
+    return (
+        f"({wrong} > {least_bad:g}) / ({counted} > {least:g}) > {pair.limit:.10g}\n"
+        f"  and on () {last} > {pair.limit:.10g}"
+    )
 
 
 def _every_window(slo: Slo, some: Iterable[Pair]) -> str:
@@ -170,15 +173,10 @@ def _meaning(slo: Slo, some: list[Pair], *, page: bool) -> str:
         for one in some
     )
     pace = "is gone within days" if page else "does not last for its period, which can wait for a working day"
-    short = (
-        "where the shorter one has none, its last share counts"
-        if page
-        else "nor does a single bad one in the shorter; it ends after a day without"
-    )
     return (
         f"The promise is {_percent(slo.objective)} of {slo.noun} over {slo.period}. The bad share is over {over}. "
         f"At this pace the error budget {pace}. Fewer than {slo.least} {slo.noun} or {slo.least_bad} bad ones in the "
-        f"longer window never fire; {short}."
+        f"longer window never fire; where the shorter one has none, its last share counts."
     )
 
 

@@ -108,7 +108,7 @@ def _objective(given: object) -> float:
     if given == 100:
         raise CatalogueError("an objective of 100 leaves no error budget; promise a little less, such as 99.9")
     if 0 < given <= 1:
-        raise CatalogueError(f"objective {given:g} looks like a share; Sloth writes percent: 99.9 for 0.999")
+        raise CatalogueError(f"objective {given:g} looks like a share; Sloth writes percent, such as {100 * given:g}")
     if not 0 < given < 100:
         raise CatalogueError(told)
     return round(given / 100, 12)
@@ -164,7 +164,10 @@ def _parsed(query: str, key: str) -> promql_parser.Expr:
         raise CatalogueError(f"{key} has {strange[0]}; of Sloth's templates only {{{{.window}}}} is read")
     if not count:
         raise CatalogueError(f"{key} asks for no {{{{.window}}}}; write rate(…[{{{{.window}}}}])")
-    promql.check(marked)
+    try:
+        promql.check(marked)
+    except CatalogueError as error:
+        raise CatalogueError(f"{key}: {error}".replace(_MARK, "{{.window}}")) from error
     return promql_parser.parse(promql.double_quoted(marked))
 
 
@@ -178,7 +181,8 @@ def _divided(node: Any) -> tuple[Any, Any]:  # noqa: ANN401 - the parser has no 
         one = isinstance(left, promql_parser.NumberLiteral) and left.val == 1
         if op_of(node) == "-" and one and isinstance(right, promql_parser.BinaryExpr) and op_of(right) == "/":
             good, total = _bare(right.lhs), _bare(right.rhs)
-            return promql_parser.parse(f"({total.prettify()}) - ({good.prettify()})"), total
+            all_, kept = total.prettify(), good.prettify()
+            return promql_parser.parse(f"({all_}) - (({kept}) or 0 * ({all_}))"), total
     raise CatalogueError(
         "error_ratio_query is no bad / all and no 1 - good / all, so events cannot be counted, which the guard against "
         "few events needs; write events: with error_query and total_query"

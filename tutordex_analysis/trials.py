@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from tutordex_analysis.errors import AnalysisError
-from tutordex_analysis.experiment import Experiment, ExperimentData
+from tutordex_analysis.experiment import Experiment
+from tutordex_analysis.experiment_data import ExperimentData
 from tutordex_analysis.question.experiment_units import gather
 from tutordex_analysis.source.connect import Source, connect_events, events_beside
 from tutordex_analysis.source.events import EventsSource

@@ -146,6 +146,17 @@ def test_paired_numbers_are_the_paired_t():
     assert verdict.lift.ci_lo < 0.1 < verdict.lift.ci_hi
 
 
+def test_numbers_of_pairs_are_no_percents():
+    rng = np.random.default_rng(2)
+    one = pd.DataFrame({"unit": range(60), "outcome": rng.gamma(4, 0.1, 60)})
+    verdict = compare(one, one.assign(outcome=one["outcome"] * 0.8), paired=True, higher_is_better=False)
+    assert (verdict.kind, verdict.method, verdict.status) == ("mean", "paired t", "better")
+    assert verdict.sentence.startswith(f"metric: {verdict.treatment:.3g} against {verdict.control:.3g}. ")
+    counts = one.assign(outcome=rng.poisson(0.3, 60))  # some counts are 0 and 1 alone by chance
+    few = counts.assign(outcome=np.minimum(counts["outcome"], 1))
+    assert compare(counts.assign(outcome=few["outcome"] * 3 % 4 + (few.index == 7)), few, paired=True).kind == "mean"
+
+
 def test_units_in_both_arms_are_left_out_and_said():
     verdict = compare(users(100), users(100, first=95))
     assert verdict.notes == ("5 units were in both arms and are left out",)
@@ -321,6 +332,17 @@ def test_counters_are_looked_at_once():
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 GOOD = users(50)
+YES = pd.DataFrame({"unit": range(40), "outcome": [0, 1] * 20})
+SLOW = pd.DataFrame({"unit": range(2000), "outcome": np.arange(2000.0)})
+
+
+def sums(**changed):
+    """Totals of a ratio metric of a hundred units."""
+    made = {
+        "numerator_sum": 200.0, "denominator_sum": 400.0, "numerator_sum_squares": 500.0,
+        "denominator_sum_squares": 2000.0, "product_sum": 900.0, "n": 100,
+    }  # fmt: skip
+    return made | changed
 
 
 @pytest.mark.parametrize(
@@ -330,6 +352,13 @@ GOOD = users(50)
         (share(-1, 2), share(1, 2), {}, "cannot be negative"),
         (share(0, 0), share(1, 2), {}, "at least one unit"),
         (share(math.nan, 5), share(1, 2), {}, "finite"),
+        (share(1, 5), share(2, math.nan), {}, "n of the treatment is nan; totals are finite numbers: leave units"),
+        ({"events": 3, "exposure": math.inf}, {"events": 3, "exposure": 9}, {}, "exposure of the control is inf"),
+        ({"mean": 1, "sd": math.nan, "n": 4}, {"mean": 1, "sd": 1, "n": 4}, {}, "sd of the control is nan"),
+        (sums(), sums(n=math.nan), {}, "n of the treatment is nan"),
+        (sums(product_sum=math.nan), sums(), {}, "product_sum of the control is nan"),
+        (sums(numerator_sum_squares=100.0), sums(), {}, "a sum of squares is too small"),
+        (sums(product_sum=5000.0), sums(), {}, "a sum of products is too far from zero"),
         (share(1, 5), share(1, 2), {"alpha": 0.0}, "alpha"),
         (share(1, 5), share(1, 2), {"alpha": 1.0}, "alpha"),
         (share(1, 5), share(1, 2), {"alpha": math.nan}, "alpha"),
@@ -355,6 +384,11 @@ GOOD = users(50)
         (GOOD, users(50, first=90), {"outcome": "spend"}, "'spend'"),
         (GOOD, users(50, first=90), {"paired": True}, "no pairs"),
         (share(1, 2), share(1, 2), {"paired": True}, "two tables"),
+        (YES, YES.assign(outcome=100 * YES["outcome"]), {"paired": True}, "'outcome' of the treatment is 0 and 100"),
+        (YES.assign(outcome=-2 * YES["outcome"]), YES, {"paired": True}, "'outcome' of the control is 0 and -2"),
+        (SLOW, SLOW[:1].assign(unit=9999), {"quantile": 0.5}, "in the treatment one unit has all values"),
+        (SLOW[:4], SLOW.assign(unit=9999 + SLOW["unit"]), {"quantile": 0.99}, "in the control 4 values of 4 units are"),
+        (SLOW, SLOW[:4].assign(unit=9999 + SLOW["unit"]), {"quantile": 0.99}, "in the treatment 4 values of 4 units"),
         (buckets(5.0), buckets(5.0)[1:], {"assignment": "request"}, "different buckets"),
         (buckets(5.0), buckets(5.0, trials=False), {"assignment": "request"}, "trials"),
         (buckets(5.0).assign(y=-1), buckets(5.0), {"assignment": "request"}, "negative"),

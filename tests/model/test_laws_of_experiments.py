@@ -26,6 +26,7 @@ from tutordex_analysis.model import (
     srm,
     summary,
     tail,
+    tally,
 )
 from tutordex_analysis.model.proportion import Share
 from tutordex_analysis.model.rates import Rate
@@ -206,11 +207,11 @@ def test_only_outcomes_after_the_first_exposure_count():
     events = pd.DataFrame(
         {"unit": [1, 1, 1, 2, 3, 9], "ds": [at + hours, at + hours, at + 3 * hours, at - hours, at, at]}
     )
-    found = exposure.outcomes(exposed, events)
-    assert found.frame["events"].tolist() == [2, 0]
-    assert found.frame["converted"].tolist() == [True, False]
+    found = tally.deeds(exposed, events.assign(event="seen"))
+    assert found.taken("seen", "events").tolist() == [2, 0]
+    assert found.taken("seen", "converted").tolist() == [1, 0]
     assert (found.before, found.unexposed, found.repeated) == (1, 2, 1)
-    assert exposure.outcomes(exposed, events, within=2 * hours).frame["events"].tolist() == [1, 0]
+    assert found.taken("seen", "events", within=2 * hours).tolist() == [1, 0]
     with pytest.raises(ExperimentError, match="unknown variant 'b'"):
         exposure.first_exposures(seen, arms=["a", "c"])
     with pytest.raises(ExperimentError, match="no zone"):

@@ -6,7 +6,8 @@ import pytest
 
 from tutordex_analysis import catalogue_file, compare
 from tutordex_analysis.errors import ExperimentError, SourceError
-from tutordex_analysis.experiment import Experiment, covariate_of, denominator_of
+from tutordex_analysis.experiment import Experiment
+from tutordex_analysis.experiment_data import covariate_of, denominator_of
 from tutordex_analysis.question.experiment_units import gather
 from tutordex_analysis.source.events import EventsSource
 from tutordex_analysis.source.experiments import read_tables
@@ -19,7 +20,8 @@ APPLIED = {"title": "Applied", "role": "goal", "event": "apply"}
 def planned(metrics=None, **changed):
     whole = {
         "name": "order", "title": "Order", "unit": "user", "arms": {"control": "a", "treatment": "b"},
-        "start": START, "events": {}, "metrics": metrics or {"applied": APPLIED},
+        "start": START, "end": "2026-11-01T00:00Z", "looks": "once", "events": {},
+        "metrics": metrics or {"applied": APPLIED},
     }  # fmt: skip
     return Experiment(**whole | changed)
 
@@ -64,8 +66,8 @@ def test_only_what_came_from_the_first_exposure_on_counts(tmp_path):
     assert column(data, "ds") == {1: day(1), 2: day(2), 3: day(2)}
     assert (data.seen, data.end) == ({"a": 1, "b": 2}, day(5))
     assert data.notes == (
-        "1 outcomes came before the exposure of their unit and do not count as outcomes",
-        "1 outcomes are of units that were never exposed, or are in no arm, and do not count",
+        "1 outcome came before the exposure of their unit, not counted as outcomes",
+        "1 outcome of units never exposed, or in no arm, not counted",
     )
 
 
@@ -77,10 +79,10 @@ def test_a_unit_in_two_arms_is_in_none_and_rows_that_came_twice_count_once(tmp_p
     assert column(data, "applied") == {2: 2, 3: 0}
     assert data.seen == {"a": 1, "b": 1, "red": 1}
     assert data.notes[:4] == (
-        "1 units saw more than one arm and are in none",
-        "1 units are in arms that the experiment does not have: red",
-        "1 exposures came twice and count once",
-        "1 outcomes came twice and count once",
+        "1 unit saw more than one arm, in none",
+        "1 unit in arms that the experiment does not have, left out: red",
+        "1 exposure came twice, counted once",
+        "1 outcome came twice, counted once",
     )
 
 
@@ -139,9 +141,9 @@ def test_what_is_not_there_yet_is_a_sentence(tmp_path, changed, said):
     ("shown", "did", "said"),
     [
         ({"variant": "red"}, {}, r"exposures has no unit in a or b; its arms are red"),
-        ({"event_time": pd.NaT}, {}, "2 rows of the table exposures have no event_time"),
+        ({"event_time": pd.NaT}, {}, "the table exposures has 2 rows without event_time"),
         ({"event_time": pd.Timestamp("2026-10-03")}, {}, "event_time of .*exposures.parquet must be times with a zone"),
-        ({}, {"value": np.nan}, "value of the table events in .* is empty or infinite in 1 rows of apply"),
+        ({}, {"value": np.nan}, "value of the table events in .* is empty or infinite in 1 row of apply"),
         ({}, {"value": np.inf}, "is empty or infinite"),
         ({}, {"value": "much"}, "value of the table events in .* must be numbers, and it holds 'much'"),
         ({}, {"user_id": "u1"}, "user_id is a number in one of exposures and events"),
@@ -164,7 +166,7 @@ def test_rows_without_a_unit_are_guests_and_said(tmp_path):
     shown = exposures((1, "a", 1), (None, "b", 1), (2, "b", 1))
     data = got(tmp_path, planned(), exposures=shown, events=events((1, "apply", 2, 1)))
     assert column(data, "applied") == {1: 1, 2: 0}
-    assert data.notes == ("1 rows of exposures have no user_id and are left out",)
+    assert data.notes == ("1 row of exposures without user_id, left out",)
     assert data.units["unit"].dtype == np.int64
 
 
@@ -201,17 +203,17 @@ def test_pairs_are_one_row_a_unit_and_arm(tmp_path):
     assert np.isnan(found.loc[(3, "treatment"), "parsed"])
     assert (data.seen, data.end) == ({"a": 3, "b": 3}, day(4))
     assert data.notes == (
-        "1 rows of telegram_extractions have no status yet; they do not count for parsed",
-        "1 rows of telegram_extractions have no score yet; they do not count for score",
-        "1 rows came twice and count once",
-        "1 older rows of a unit in the same arm are left out",
+        "1 row of telegram_extractions without status yet, not counted for parsed",
+        "1 row of telegram_extractions without score yet, not counted for score",
+        "1 row came twice, counted once",
+        "1 older row of a unit in the same arm, left out",
     )
 
 
 def test_pairs_without_a_time_must_be_unique(tmp_path):
     table = pairs((1, "a", "ok", 1, day(1)), (1, "a", "failed", 1, day(1)), (1, "b", "ok", 1, day(1)))
-    with pytest.raises(ExperimentError, match="telegram_extractions has 1 units twice in one arm"):
-        got(tmp_path, planned(**PAIRED | {"pairs": {"time": None}}), telegram_extractions=table)
+    with pytest.raises(ExperimentError, match="telegram_extractions has 1 unit twice in one arm"):
+        got(tmp_path, planned(**PAIRED | {"pairs": {"time": None}, "looks": "any"}), telegram_extractions=table)
 
 
 def test_totals_are_handed_on():
@@ -220,3 +222,35 @@ def test_totals_are_handed_on():
     data = gather(read_tables(plan, events=None, source=None, now=NOW))
     assert data.totals["applied"] == (totals["control"], totals["treatment"])
     assert (pd.isna(data.end), data.seen) == (True, {"a": 9, "b": 8})
+
+
+def many(days):
+    """Four users a day, of either arm in turn, who apply on the fifth day after it."""
+    shown = exposures(*[(i, "ab"[i % 2], day(i // 4, i % 4)) for i in range(4 * days)])
+    did = events(*[(i, "apply", i // 4 + 5, 1) for i in range(4 * days)])
+    return {"exposures": shown, "events": did}
+
+
+@pytest.mark.parametrize("days", [9, 12, 18])
+def test_one_look_is_at_the_planned_units_and_stays_the_same_however_late_it_is_read(tmp_path, days):
+    plan = planned({"applied": APPLIED | {"within": "6d"}}, end=None, planned=5)
+    data = got(tmp_path, plan, **many(days))
+    assert data.over
+    assert column(data, "applied") == dict.fromkeys(range(10), 1)  # the fifth of b came as the tenth of all
+    assert data.end == day(2 + 6, 1)
+
+
+def test_one_look_waits_until_the_last_planned_unit_was_watched(tmp_path):
+    plan = planned({"applied": APPLIED | {"within": "6d"}}, end=None, planned=5)
+    assert not got(tmp_path, plan, now=day(8), **many(9)).over
+    assert not got(tmp_path, planned(end=None, planned=99), **many(9)).over
+
+
+def test_one_look_at_pairs_is_at_the_planned_pairs(tmp_path):
+    rows = [(i, arm, "ok", 1, day(i)) for i in range(1, 9) for arm in "ab"]
+    rows[1] = (1, "b", "pending", 1, day(1))  # not known yet, so it is not among the first four
+    for later in (6, 18):
+        table = pairs(*[row for row in rows if row[-1] <= day(later)])
+        data = got(tmp_path, planned(**PAIRED | {"end": None, "planned": 4}), telegram_extractions=table)
+        assert data.over
+        assert (set(data.units["unit"]), data.end) == ({1, 2, 3, 4, 5}, day(5))

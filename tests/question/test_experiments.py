@@ -1,12 +1,11 @@
 """Verdicts on experiments whose truth is known: goals, guardrails, splits, segments, looks."""
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from tutordex_analysis.experiment import Counters, Events, Experiment, ExperimentData, Metric, Pairs
+from tutordex_analysis.experiment import Counters, Events, Experiment, Metric, Pairs
+from tutordex_analysis.experiment_data import ExperimentData
 from tutordex_analysis.question import experiment_parts as parts
 from tutordex_analysis.question import experiments
 from tutordex_analysis.question.experiment_verdict import verdict
@@ -14,8 +13,8 @@ from tutordex_analysis.question.experiment_verdict import verdict
 TZ = "Asia/Singapore"
 START = pd.Timestamp("2026-10-01T00:00", tz=TZ)
 ARMS = {"control": "old", "treatment": "new"}
-APPLIED = Metric(title="Applied", role="goal", event="apply", worth=0.1)
-CLICKS = Metric(title="Profile views", role="guardrail", margin=0.1, event="view", take="events")
+APPLIED = Metric(title="Applied", role="goal", event="apply", worth=0.1, within="7d")
+CLICKS = Metric(title="Profile views", role="guardrail", margin=0.1, event="view", take="events", within="7d")
 
 
 def plan(**changed):
@@ -41,9 +40,9 @@ def users(n, *, rates, views=(3.0, 3.0), days=20, seed=0, shares=(0.5, 0.5)):
     )
 
 
-def told(units, **changed):
-    experiment = plan(**changed)
-    return experiments.tell(ExperimentData(experiment=experiment, end=units["ds"].max(), units=units), tz=TZ)
+def told(units, *, over=False, **changed):
+    data = ExperimentData(experiment=plan(**changed), end=units["ds"].max(), over=over, units=units)
+    return experiments.tell(data, tz=TZ)
 
 
 def test_a_goal_that_is_better_with_a_guardrail_that_held():
@@ -62,7 +61,8 @@ def test_a_harmed_guardrail_and_one_that_is_open():
     assert opened.verdict.guards == {"views": "open"}
     assert "Whether Profile views (at worst" in opened.sentence
     found = experiments.experiments([harmed.verdict.data], tz=TZ)
-    assert found.headline == "“Newest first”: better; a guardrail is harmed in “Newest first”."
+    assert harmed.verdict.state == "harmed"  # whatever the goal says
+    assert found.headline == "“Newest first”: harms a guardrail."
     assert found.findings["action"].tolist() == ["Do not roll it out before the harm is understood."]
 
 
@@ -72,11 +72,23 @@ def test_no_difference_says_what_would_be_needed_and_when():
     assert one.verdict.state == "no_difference_shown"
     assert need.worth == 0.1
     assert need.have == min(one.verdict.goal.n_control, one.verdict.goal.n_treatment)
-    by_hand = need.have * (one.verdict.goal.mde_lift / 0.1) ** 2
-    assert need.units == math.ceil(by_hand)
     assert 40 < need.a_day < 60  # 2,000 users over 20 days in two arms
     assert "An effect of 10 % needs about" in one.sentence
     assert "at the pace of the last week" in one.sentence
+
+
+@pytest.mark.parametrize("planned", [None, 40_000])
+def test_with_the_units_needed_the_effect_in_question_is_the_one_worth_having(planned):
+    def exact(n):
+        """One in ten of either arm, exactly."""
+        i = np.arange(n)
+        return users(n, rates=(0.1, 0.1)).assign(
+            arm=np.where(i // 10 % 2, "treatment", "control"), applied=i % 10 == 0, views=i % 7
+        )
+
+    need = told(exact(2000), planned=planned).need
+    there = told(exact(2 * need.units // 20 * 20), planned=planned).verdict.goal
+    assert there.mde_lift == pytest.approx(need.worth, rel=0.02)
 
 
 def test_a_broken_split_blocks_every_metric_and_says_so_first():
@@ -102,19 +114,76 @@ def test_days_count_from_the_zone_of_the_stack_and_the_interval_covers_the_end()
     assert one.split[["control", "treatment"]].to_numpy().sum() == 6000
 
 
+def test_days_begin_where_clocks_change_at_midnight():
+    zone = "America/Sao_Paulo"  # there was no midnight on 15 October 2017, and two on 18 February 2018
+    for first in ("2017-10-13T12:00Z", "2018-02-16T12:00Z"):
+        ds = pd.Timestamp(first) + pd.to_timedelta(np.arange(96) // 2, unit="h") * 2
+        units = users(96, rates=(0.5, 0.5)).assign(ds=ds, arm=["control", "treatment"] * 48)
+        one = experiments.tell(ExperimentData(experiment=plan(), end=ds.max(), units=units), tz=zone)
+        assert one.split[["control", "treatment"]].to_numpy().sum() == 96
+        assert len(one.split) == 5
+        assert one.over_time["ds"].is_monotonic_increasing
+        assert (one.over_time["ds"].dt.tz_convert(zone).dt.hour <= 1).all()
+
+
 def test_a_look_at_the_end_only_waits_for_it():
     early = told(users(400, rates=(0.1, 0.5)), looks="once", planned=5000)
     assert early.verdict.comparisons == {}
     assert "it is looked at once, at its end: when 5,000 units an arm have come (1" in early.sentence
     assert early.running
-    done = told(users(400, rates=(0.1, 0.5)), looks="once", planned=100)
+    done = told(users(400, rates=(0.1, 0.5)), looks="once", planned=100, over=True)
     assert (done.verdict.state, done.running) == ("better", False)
     assert done.over_time.empty  # a look every day was not planned
 
 
+def test_a_broken_split_is_told_before_the_planned_end_too():
+    one = told(users(6000, rates=(0.10, 0.20), shares=(0.4, 0.6)), looks="once", planned=5000)
+    assert (one.verdict.state, one.verdict.comparisons) == ("blocked", {})
+    assert "blocked: the split is not as planned" in one.sentence
+
+
+def test_a_metric_that_cannot_be_judged_yet_counts_in_the_correction():
+    both = {"applied": APPLIED, "views": CLICKS.model_copy(update={"role": "goal", "margin": None})}
+    units = users(3000, rates=(0.10, 0.14))
+    whole = told(units, metrics=both).verdict
+    waiting = told(units.assign(views=np.nan), metrics=both).verdict
+    assert [*waiting.comparisons] == ["applied"]
+    assert waiting.goal.alpha <= whole.goal.alpha  # else the first look would have all of alpha, and the next again
+    assert waiting.goal.alpha == pytest.approx(0.025)
+
+
+def test_the_band_over_time_ends_in_the_verdict_where_two_goals_are_corrected():
+    goals = {"applied": APPLIED, "views": CLICKS.model_copy(update={"role": "goal", "margin": None})}
+    one = told(users(6000, rates=(0.10, 0.15)), metrics=goals)
+    last = one.over_time.iloc[-1]
+    assert last["lower"] == pytest.approx(one.verdict.goal.effect.ci_lo)
+    assert last["upper"] == pytest.approx(one.verdict.goal.effect.ci_hi)
+
+
+def test_a_guardrail_of_a_negative_control_loses_where_it_falls():
+    saved = Metric(title="Saved", role="guardrail", margin=0.1, event="save", take="value", within="7d")
+    rng = np.random.default_rng(8)
+    units = users(6000, rates=(0.1, 0.1))
+    for shift, word in ((-3.0, "harmed"), (3.0, "held")):
+        treated = (units["arm"] == "treatment").to_numpy()
+        loss = rng.normal(-10, 1, len(units)) + np.where(treated, shift, 0.0)
+        found = told(units.assign(saved=loss), metrics={"applied": APPLIED, "saved": saved}).verdict
+        assert found.guards == {"saved": word}
+
+
+def test_a_total_that_says_the_opposite_by_chance_is_no_alarm():
+    alarms = 0
+    for seed in range(60):
+        units = users(600, rates=(0.1, 0.1), seed=seed)
+        level = np.random.default_rng(seed + 1000).integers(0, 2, 600).astype(str)
+        (part,) = told(units.assign(level=level), events=Events(segments=["level"])).segments
+        alarms += part.reversed
+    assert alarms == 0
+
+
 def test_metrics_of_one_role_are_corrected_together_and_a_guardrail_is_not():
     metrics = {"applied": APPLIED, "views": CLICKS} | {
-        name: Metric(title=name, event=name, role="behaviour") for name in ("a", "b", "c")
+        name: Metric(title=name, event=name, role="behaviour", within="7d") for name in ("a", "b", "c")
     }
     rng = np.random.default_rng(3)
     units = users(3000, rates=(0.1, 0.1)).assign(**{name: rng.random(3000) < 0.2 for name in ("a", "b", "c")})
@@ -146,7 +215,12 @@ def test_segments_that_differ_and_a_total_that_says_the_opposite():
         arm=np.where(treated, "treatment", "control"), applied=rng.random(n) < base, level=np.where(hard, "JC", "P1")
     )
     found = experiments.experiments(
-        [ExperimentData(experiment=plan(events=Events(segments=["level"])), end=units["ds"].max(), units=units)], tz=TZ
+        [
+            ExperimentData(
+                experiment=plan(events=Events(segments=["level"])), end=units["ds"].max(), over=False, units=units
+            )
+        ],
+        tz=TZ,
     )
     (part,) = found.told[0].segments
     assert part.reversed
@@ -198,16 +272,16 @@ def test_counters_of_users_get_no_verdict_and_counters_of_requests_one_at_the_en
     assert found.state == "no_verdict"
     assert "looked at once" in found.goal.reason
     over = plan(**base, assignment="request", end=hours[-1].isoformat())
-    assert verdict(ExperimentData(experiment=over, **data), tz=TZ).state == "better"
+    assert verdict(ExperimentData(experiment=over, over=True, **data), tz=TZ).state == "better"
 
 
 def test_totals_and_what_could_not_be_read():
     totals = {"control": {"successes": 200, "n": 4000}, "treatment": {"successes": 290, "n": 4020}}
     metric = Metric(title="Applied", role="goal", totals=totals)
     experiment = plan(events=None, metrics={"applied": metric})
-    data = ExperimentData(experiment=experiment, end=pd.NaT, totals={"applied": tuple(totals.values())})
+    data = ExperimentData(experiment=experiment, end=pd.NaT, over=True, totals={"applied": tuple(totals.values())})
     assert experiments.tell(data, tz=TZ).verdict.state == "better"
-    lacking = ExperimentData(experiment=plan(), end=pd.NaT, lacks="there is no table exposures; export it")
+    lacking = ExperimentData(experiment=plan(), end=pd.NaT, over=False, lacks="there is no table exposures; export it")
     found = experiments.experiments([data, lacking], tz=TZ)
     assert found.headline == "“Newest first”: better; 1 cannot be told yet."
     assert found.findings["sentence"].str.contains("no verdict: there is no table exposures; export it").any()

@@ -324,6 +324,28 @@ def test_limits_of_the_past_do_not_know_what_came_later():
     pd.testing.assert_frame_equal(whole, short)
 
 
+@pytest.mark.parametrize("poison", [1e9, -1e9, 0.0, np.nan])
+@pytest.mark.parametrize(
+    ("names", "capacity"),
+    [(("posts_seen", "posts_seen_by_channel", "parse_failure_share"), False), (("disk_used",), True)],
+)
+def test_a_poisoned_future_moves_no_limit_of_a_walk(names, capacity, poison):
+    """Every reading after the last day began is wrong, and an incident that ends then is known to hindsight alone."""
+    last = grid(8).end.floor("1D")
+    moments = pd.date_range(last - 3 * DAY, last + DAY - HOUR, freq="3h")
+    clean = histories(9, names=names)
+    wrong = {name: one.assign(y=one["y"].where(one["ds"] <= last, poison)) for name, one in clean.items()}
+    assert all((one["ds"] > last).sum() > 100 for one in wrong.values())
+    later = Mask(
+        start=last - 2 * WEEK, end=last + HOUR, reason="later", origin="incident", signals=names, expires=last + WEEK
+    )
+    told, asked = ({"masks": Masks(masks=some), "capacity": capacity} for some in ((), (later,)))
+    first, second = over(clean, CATALOGUE, moments, **told), over(wrong, CATALOGUE, moments, **asked)
+    assert set(first["alert"]) == ({"Disk"} if capacity else {"Spike", "Drop", "Stale", "Failing"})
+    assert first["ds"].max() == moments[-1]
+    pd.testing.assert_frame_equal(first, second)
+
+
 def test_a_walk_says_what_a_run_of_each_day_would_have_said():
     past = histories(names=("posts_seen",))
     first = grid(6).end.floor("1D")

@@ -2,11 +2,13 @@
 
 import dataclasses
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tutordex_analysis.experiment import Experiment
 from tutordex_analysis.model.comparison import Comparison
 from tutordex_analysis.model.experiment import family
 from tutordex_analysis.model.proportion import Share
@@ -29,6 +31,12 @@ OVER_TIME = pd.DataFrame(
 )
 
 
+PLAN = Experiment(
+    name="newest_first", title="Newest first", unit="user", arms={"control": "a", "treatment": "b"}, counters={},
+    start="2026-10-01T00:00Z", metrics={"applied": {"title": "Applied", "role": "goal", "counter": "x"}},
+)  # fmt: skip
+
+
 def share(successes, n):
     return {"successes": successes, "n": n}
 
@@ -36,6 +44,7 @@ def share(successes, n):
 @dataclasses.dataclass(frozen=True)
 class Judged:
     comparisons: dict[str, Comparison]
+    experiment: Experiment = PLAN
     check: object = None
     state: str = "better"
 
@@ -122,6 +131,27 @@ def test_the_forest_draws_what_is_known_and_says_it(rows):
     assert experiment_plot.forest(rows.iloc[3:]).alt == "Forest plot of 0 metrics."
 
 
+def test_a_forest_of_many_metrics_grows_and_leaves_none_out():
+    few, many = (pd.DataFrame([row(f"m{i}", "behaviour") for i in range(n)]) for n in (12, 40))
+    pictures = [experiment_plot.forest(one) for one in (few, many)]
+    room = [one.figure.get_figheight() / n for one, n in zip(pictures, (12, 40), strict=True)]
+    assert room[1] > 0.42
+    (ax,) = pictures[1].figure.axes
+    assert len(ax.get_yticklabels()) == 40
+    assert "M39: +22 %" in pictures[1].alt
+    pictures[1].figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.get_yticklabels()]
+    assert all(above.y0 > below.y1 for above, below in pairwise(boxes))
+    scale = [one for tick in ax.xaxis.get_major_ticks() for one in (tick.label1, tick.label2) if one.get_visible()]
+    assert len(scale) == 2 * len(ax.get_xticks())
+
+
+def test_a_forest_of_very_many_says_how_many_it_leaves_out():
+    picture = experiment_plot.forest(pd.DataFrame([row(f"m{i}", "behaviour") for i in range(61)]))
+    assert picture.alt.startswith("Forest plot of 60 of 61 metrics.")
+    assert picture.figure.axes[0].get_title(loc="left").endswith("the first 60 of 61")
+
+
 def test_the_days_cut_the_wide_beginning_and_say_on_which_side_of_zero_they_end():
     picture = experiment_plot.over_time(OVER_TIME, title="Applied", fraction=True, tz="Asia/Singapore")
     assert "between 1 and 5, which is above zero" in picture.alt
@@ -135,7 +165,11 @@ def test_a_section_has_every_part_in_order_and_escapes_its_words(judged, rows):
     old, new = ([Share(successes=one, n=100) for one in yes] for yes in ((50, 10), (60, 20)))
     strata = mantel_haenszel(old, new)
     told = Told(
-        judged, rows, sentence="<b>Newest</b>: fine.", segments=(Part(table=segment, strata=strata, reversed=True),)
+        judged,
+        rows,
+        title="<b>Newest</b>",
+        sentence="<b>Newest</b>: fine.",
+        segments=(Part(table=segment, strata=strata, reversed=True),),
     )
     parts = experiment_page.sections([told], tz="Asia/Singapore").parts
     kinds = [type(one).__name__ for one in parts]
@@ -149,6 +183,24 @@ def test_a_section_has_every_part_in_order_and_escapes_its_words(judged, rows):
         "Heading", "Table", "Table",
     ]  # fmt: skip
     assert "experiments:" in experiment_page.sections([], tz="UTC").otherwise
+
+
+def test_a_title_with_a_colon_stays_whole(judged, rows):
+    title = "Order of the list: newest first"
+    told = Told(judged, rows, title=title, sentence=f"{title}: applied 6 % against 5 %.")
+    heading = experiment_page.sections([told], tz="UTC").parts[0]
+    assert (heading.title, heading.sentence) == (title, "Applied 6 % against 5 %.")
+
+
+@pytest.mark.parametrize(("alpha", "word"), [(0.05, "is not shown to differ"), (0.1, "differs"), (0.01, "is not")])
+def test_segments_differ_at_the_alpha_of_the_experiment(judged, rows, alpha, word):
+    segment = pd.DataFrame([row("P1", "goal", n=900)]).assign(segment="P1")
+    plan = PLAN.model_copy(update={"alpha": alpha})
+    told = Told(dataclasses.replace(judged, experiment=plan), rows, segments=(Part(table=segment, p_adjusted=0.07),))
+    [table] = [
+        one for one in experiment_page.sections([told], tz="UTC").parts if "by level" in getattr(one, "caption", "")
+    ]
+    assert table.notes[0].startswith(f"The effect {word}")
 
 
 def test_verdicts_are_metrics_and_refusals_have_no_p_value(judged):

@@ -218,6 +218,19 @@ def test_a_reload_that_fails_is_rolled_back(place, tmp_path):
     assert place.history()[0]["result"] == "rolled back"
 
 
+def test_a_rule_that_fails_only_when_it_is_evaluated_is_rolled_back(place):
+    """It parses, and three seconds may pass before its first evaluation."""
+    twice = 'label_replace(vector(1), "a", "1", "", "") or label_replace(vector(1), "a", "2", "", "")'
+    rule = yaml.safe_dump(
+        {"alert": "Twice", "expr": f"vector(1) * on () ({twice})"}, default_flow_style=True, width=999
+    )
+    place.new.write_text(f"groups:\n  - {{name: late, interval: 3s, rules: [{rule.strip()}]}}\n")
+    sentence = place.refused("push", "--yes")
+    assert "cannot evaluate Twice: " in sentence
+    assert "the old rules are in force" in sentence
+    assert place.loaded == ["Old"]
+
+
 def test_a_server_that_loads_another_file_is_noticed(place, tmp_path):
     """As after a rename under a single-file mount: it answers with the old rules."""
     other = tmp_path / "other.yml"

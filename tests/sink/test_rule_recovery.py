@@ -30,8 +30,9 @@ class Server:
         self.reloads += 1
         self._step("reload")
 
-    def verify(self, groups, *, gone=()):
+    def verify(self, groups, *, gone=(), wait=True):
         self._step("verify")
+        return ()
 
     def _step(self, name):
         fault = self.faults.pop(name, None)
@@ -124,6 +125,89 @@ def test_a_disk_that_takes_only_half_of_it(store, monkeypatch):
     with pytest.raises(RulesRefused, match=r"the disk is full\. The old rules are in force"):
         rule_push.carry_out(store, plan, Server())
     assert store.target.path.read_bytes() == OLD
+
+
+class FullDisk(Store):
+    """Takes no journal of these stages, and no line of the history where that is said."""
+
+    stages: tuple[str, ...] = ()
+    history_too = False
+
+    def open_journal(self, journal):
+        if journal.stage in self.stages:
+            raise NotWritten("the disk is full")
+        super().open_journal(journal)
+
+    def record(self, *arguments, **more):
+        if self.history_too:
+            raise NotWritten("the disk is full")
+        return super().record(*arguments, **more)
+
+
+@pytest.fixture
+def full(store):
+    """The same store on a disk that can be full, with a push planned; its first version is on record."""
+    made = FullDisk(store.folder.parent, store.target)
+    made.record("found", "kept", made.keep({"rules.yml": OLD}))
+    return made, rule_push.push_plan(made, {"rules.yml": NEW})
+
+
+def test_what_cannot_be_noted_as_verified_is_rolled_back_and_loaded(full):
+    store, plan = full
+    store.stages, server = ("verified",), Server()
+    with pytest.raises(
+        RulesRefused, match=r"the disk is full\. .*rolled back to version 0; the old rules are in force"
+    ):
+        rule_push.carry_out(store, plan, server)
+    assert store.target.path.read_bytes() == OLD
+    assert server.reloads == 2
+    assert (store.history[-1].result, store.in_force) == ("rolled back", 0)
+    assert rule_push.recover(store, lambda url: Server()) == ""
+
+
+def test_nothing_can_be_noted_any_more_and_the_next_command_reads_it_right(full):
+    store, plan = full
+    store.stages, server = ("verified", "reload owed"), Server()
+
+    def verified(groups, *, gone=(), wait=True):
+        store.history_too = True
+        return ()
+
+    server.verify = verified
+    with pytest.raises(RulesRefused, match="the old rules are in force"):
+        rule_push.carry_out(store, plan, server)
+    assert store.target.path.read_bytes() == OLD
+    store.stages, store.history_too = (), False
+    again = Server()
+    assert "version 0 was restored and is in force" in rule_push.recover(store, lambda url: again)
+    assert (again.reloads, store.in_force, store.journal) == (1, 0, None)
+
+
+def test_a_push_that_was_noted_as_verified_and_then_taken_back_is_not_in_force(store):
+    killed(store, "verified", OLD)
+    server = Server()
+    assert "version 0 was restored and is in force" in rule_push.recover(store, lambda url: server)
+    assert (server.reloads, store.in_force) == (1, 0)
+
+
+def test_a_history_that_cannot_be_written_says_what_is_in_force_and_is_made_up_for(full):
+    store, plan = full
+    store.history_too = True
+    with pytest.raises(NotWritten, match=r"version 1 .* is in force at .*, but its history could not be written"):
+        rule_push.carry_out(store, plan, Server())
+    assert store.target.path.read_bytes() == NEW
+    store.history_too = False
+    assert "version 1 is in force" in rule_push.recover(store, lambda url: Server())
+    assert (store.in_force, store.journal) == (1, None)
+
+
+def test_what_was_not_evaluated_yet_is_told(store):
+    plan, server = rule_push.push_plan(store, {"rules.yml": NEW}), Server()
+    server.verify = lambda groups, **_: ("A", "B", "C", "D")
+    said = rule_push.carry_out(store, plan, server)
+    assert said.endswith(
+        "1 added, 1 removed; not evaluated yet, so whether they can be is not known: A, B, C and 1 more"
+    )
 
 
 def test_old_copies_are_thinned_but_never_the_one_in_force(store, monkeypatch):

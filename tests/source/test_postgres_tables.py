@@ -1,7 +1,11 @@
 """Event tables in a real PostgreSQL give what the exported ones give, and nothing is told or written there."""
 
 import json
+import re
+import traceback
+from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -37,6 +41,7 @@ ROWS = [
 ]  # fmt: skip
 PLAN = Experiment(
     name="order", title="Order", unit="user", arms={"control": "a", "treatment": "b"}, start=START,
+    end="2026-11-01T00:00Z", looks="once",
     events={
         "exposures": "analytics_events", "outcomes": "analytics_events", "arm": "meta.experiment.variant",
         "experiment": "meta.experiment.name", "value": "meta.seconds", "segments": ["meta.surface"],
@@ -134,3 +139,79 @@ def test_another_url_is_refused_without_its_password(url):
         PostgresTables(url)
     assert "sesame" not in str(caught.value)
     assert "sesame" not in repr(PostgresTables("postgresql://reader:sesame@db/users"))
+
+
+@pytest.mark.server(*PROGRAMS)
+@pytest.mark.parametrize("secret", [PASSWORD, "open me@home", "100%sure"])
+@pytest.mark.parametrize("place", ["in front of the host", "behind the question mark"])
+def test_no_message_and_no_log_holds_a_password(server, secret, place, caplog):
+    caplog.set_level("DEBUG")
+    host = f"127.0.0.1:{server.port}/postgres"
+    if place == "in front of the host":
+        url = f"postgresql://reader:{quote(secret, safe='')}@{host}"
+    else:
+        url = f"postgresql://reader@{host}?password={quote(secret, safe='')}"
+    tables = PostgresTables(url)
+    told = [repr(tables), tables.uri, str(vars(tables))]
+    for table in ("users", "nowhere"):
+        try:
+            tables.read(Asked(table=table, columns={"x": "name"}))
+        except (SourceError, NotHeld) as error:
+            told += [traceback.format_exc(), str(error)]
+    refused = SourceError("not told")
+    refused.orig = f"{secret} and {quote(secret, safe='')} were refused"
+    told.append(tables._plain(refused))
+    assert told[-1] == "*** and *** were refused"
+    text = "\n".join([*told, caplog.text])
+    assert secret not in text
+    assert quote(secret, safe="") not in text
+
+
+@pytest.fixture(scope="module")
+def many(server):
+    """A table of a quarter of a million rows; the first of its numbers and words are absent."""
+    server.execute(
+        "CREATE TABLE many AS SELECT CASE WHEN i > 60000 THEN i END AS user_id, "
+        "CASE WHEN i % 2 = 0 THEN 0.5 * i END::float8 AS price, 'word ' || i % 7 AS word, "
+        "timestamptz '2026-10-01T00:00Z' + i * interval '1 second' AS at FROM generate_series(1, 250000) AS i",
+        "ALTER ROLE reader SET log_statement = 'all'",
+    )
+    yield server
+    server.execute("ALTER ROLE reader RESET log_statement")
+
+
+COLUMNS = {"user": "user_id", "price": "price", "word": "word", "at": "at"}
+
+
+@pytest.mark.server(*PROGRAMS)
+def test_rows_come_piece_by_piece_and_are_all_there(many):
+    before = (many.folder / "log").stat().st_size
+    rows = PostgresTables(many.url).read(Asked(table="many", columns=COLUMNS, time="at")).sort_values("at")
+    said = (many.folder / "log").read_text()[before:]
+    assert len(re.findall("FETCH FORWARD 50000 ", said)) >= 5
+    i = np.arange(1, 250_001)
+    assert rows["at"].tolist() == [*(START + pd.to_timedelta(i, unit="s"))]
+    np.testing.assert_array_equal(rows["price"], np.where(i % 2 == 0, 0.5 * i, np.nan))
+    assert rows["user"].isna().sum() == 60_000
+    assert rows["user"].dropna().tolist() == [*range(60_001, 250_001)]
+    assert rows["word"].iloc[:3].tolist() == ["word 1", "word 2", "word 3"]
+    found = PostgresTables(many.url).moments("many", "at", START, START + pd.Timedelta("200000s"))
+    np.testing.assert_array_equal(found.inside, (START.value + i[:200_000] * 10**9))
+
+
+@pytest.mark.server(*PROGRAMS)
+def test_too_many_rows_are_refused_before_they_are_held(many):
+    few = PostgresTables(many.url, most_rows=100_000)
+    before = (many.folder / "log").stat().st_size
+    with pytest.raises(SourceError) as caught:
+        few.read(Asked(table="many", columns=COLUMNS, time="at"))
+    assert str(caught.value) == (
+        f"the table many in postgresql://127.0.0.1:{many.port}/postgres has more than 100,000 rows for this question; "
+        "ask for less time (start: and end: of the experiment), or export it to a folder of Parquet files"
+    )
+    assert " LIMIT " in (many.folder / "log").read_text()[before:]
+    with pytest.raises(SourceError, match="more than 100,000 rows"):
+        few.moments("many", "at", START, NOW)
+    end = START + pd.Timedelta("100000s")
+    assert len(few.read(Asked(table="many", columns=COLUMNS, time="at", start=START, end=end))) == 100_000
+    assert len(few.moments("many", "at", START, end).inside) == 100_000

@@ -63,8 +63,12 @@ class Columns:
     quantile: float = math.nan
 
 
-def of_totals(arm: Totals) -> Share | Summary | Rate | Moments:
+def of_totals(arm: Totals, *, side: str) -> Share | Summary | Rate | Moments:
     """Totals in the form that a method takes.
+
+    Args:
+        arm: The totals.
+        side: Which arm it is, for the message.
 
     Raises:
         ExperimentError: The mapping has none of the known sets of fields, or its numbers cannot be.
@@ -79,6 +83,12 @@ def of_totals(arm: Totals) -> Share | Summary | Rate | Moments:
         values = {name: float(value) for name, value in fields.items()}
     except (TypeError, ValueError):
         raise ExperimentError(f"totals are numbers; got {fields}") from None
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ExperimentError(
+                f"{name} of the {side} is {value:g}; totals are finite numbers: leave units without an outcome out of "
+                "all of them and say how many"
+            )
     if names == {"successes", "n"}:
         return Share(successes=values["successes"], n=values["n"])
     if names == {"events", "exposure"}:
@@ -176,7 +186,10 @@ def of_rows(rows: pd.DataFrame, columns: Columns, *, arm: str, alpha: float) -> 
     """
     outcome = _numbers(rows, columns.outcome, arm)
     if not math.isnan(columns.quantile):
-        return quantiles.clustered(outcome, rows[columns.unit].to_numpy(), columns.quantile, alpha=alpha)
+        try:
+            return quantiles.clustered(outcome, rows[columns.unit].to_numpy(), columns.quantile, alpha=alpha)
+        except ExperimentError as error:
+            raise ExperimentError(f"in the {arm} {error}") from None
     names = [columns.denominator, columns.covariate, columns.covariate_denominator]
     others = [_numbers(rows, name, arm) for name in names if name]
     if others:
@@ -202,7 +215,19 @@ def paired_rows(control: pd.DataFrame, treatment: pd.DataFrame, columns: Columns
         raise ExperimentError(f"no {columns.unit} is in both tables, so there are no pairs")
     alone = len(one) + len(two) - 2 * len(shared)
     found: list[Floats] = [np.asarray(each.loc[shared], dtype=np.float64) for each in (one, two)]
+    _same_yes(found[0], found[1], columns.outcome)
     return found[0], found[1], alone
+
+
+def _same_yes(control: Floats, treatment: Floats, outcome: str) -> None:
+    """Refuses yes and no that is 0 and 1 in one table and 0 and 100, say, in the other."""
+    kinds = [set(np.unique(one)) for one in (control, treatment)]
+    for side, (mine, other) in {"treatment": kinds, "control": kinds[::-1]}.items():
+        if mine <= {0.0, 1.0} and 1.0 in mine and 0.0 in other and len(other) == 2 and 1.0 not in other:
+            raise ExperimentError(
+                f"{outcome!r} of the {side} is 0 and {max(other, key=abs):g}, and that of the other arm 0 and 1; give "
+                "yes and no as 0 and 1, or True and False, in both"
+            )
 
 
 def of_counters(frame: pd.DataFrame, *, block: pd.Timedelta, tz: str, arm: str) -> Blocks:

@@ -29,7 +29,8 @@ class Comparison:
 
     Attributes:
         metric: Its name.
-        kind: What is compared: proportions, means, ratios of sums, rates of events, quantiles or pairs.
+        kind: What is compared: proportions, means, ratios of sums, rates of events, quantiles, or yes and no of
+            pairs ("paired"; numbers of pairs are means).
         status: "better" or "worse" where a difference is shown, "no_difference_shown" where none is; the others refuse:
             "blocked" by the split, "no_verdict" from such data, "not_randomised", "not_enough".
         control: The metric in the control, in its unit (a proportion is a fraction); NaN where it is not known.

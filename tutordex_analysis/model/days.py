@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis import frame as frames
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.errors import FrameError, NotEnoughData
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.model.calendar import Break, check_civil, civil, days_of, holidays_of
@@ -51,7 +52,7 @@ class Days:
     @property
     def ends(self) -> pd.DatetimeIndex:
         """Last moment of each day, UTC."""
-        return (self.dates + DAY).tz_localize(self.tz, nonexistent="shift_forward", ambiguous=True).tz_convert("UTC")
+        return from_civil(self.dates + DAY, tz=self.tz).tz_convert("UTC")
 
     def place(self, moment: Instant) -> int:
         """Where the day of a moment is, or would be before the first or after the last."""

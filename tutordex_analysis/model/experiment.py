@@ -107,6 +107,7 @@ def family(
     *,
     outcomes: Sequence[str],
     correction: multiplicity.Correction = "holm",
+    others: int = 0,
     unit: str = "unit",
     columns: Mapping[str, Columns] = NO_COLUMNS,
     paired: bool = False,
@@ -127,6 +128,7 @@ def family(
         treatment: The same form.
         outcomes: Columns, or names, of the metrics.
         correction: "holm" bounds the chance of any false finding, "benjamini-hochberg" the share of false ones, "none".
+        others: Further tests of the same family that cannot be made yet; the correction counts them.
         unit: Column of what was randomised.
         columns: Of metrics that have more than an outcome: denominator, covariates, quantile.
         paired: As in `compare`, for all of them.
@@ -168,7 +170,7 @@ def family(
             return _of_pairs(*each[name], named[name], plan, metric=name, higher=higher, alpha=level, p_adjusted=p)
         return _verdict(found[name], plan, metric=name, higher=higher, alpha=level, p_adjusted=p)
 
-    p_values = [verdict(name, alpha, math.nan).p_value for name in outcomes]
+    p_values = [*(verdict(name, alpha, math.nan).p_value for name in outcomes), *([1.0] * others)]
     adjusted = multiplicity.adjusted(p_values, correction=correction)
     levels = multiplicity.interval_alphas(p_values, alpha=alpha, correction=correction)
     return tuple(verdict(name, float(levels[i]), float(adjusted[i])) for i, name in enumerate(outcomes))

@@ -1,4 +1,4 @@
-"""Who was in an experiment: the first exposure of each unit, and what it did afterwards."""
+"""Who was in an experiment: the first exposure of each unit."""
 
 from __future__ import annotations
 
@@ -79,58 +79,6 @@ def numbered(moments: pd.Series) -> npt.NDArray[np.int64] | npt.NDArray[np.float
     if pd.api.types.is_integer_dtype(moments):
         return np.asarray(moments, dtype=np.int64)
     return np.asarray(moments, dtype=np.float64)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Outcomes:
-    """What exposed units did.
-
-    Attributes:
-        frame: unit, arm, ds, converted (True or False), events, value; one row an exposed unit.
-        before: Outcomes that came before the exposure of their unit; they do not count.
-        unexposed: Outcomes of units that were never exposed or saw two arms; they do not count.
-        repeated: Rows that were the same as another one; they count once.
-    """
-
-    frame: pd.DataFrame
-    before: int
-    unexposed: int
-    repeated: int
-
-
-def outcomes(exposed: Exposed, events: pd.DataFrame, *, within: pd.Timedelta | None = None) -> Outcomes:
-    """Outcomes joined to the units, from the exposure on.
-
-    Args:
-        exposed: Of `first_exposures`.
-        events: Columns unit, ds and, where there is one, value (else each counts 1).
-        within: Only outcomes so long after the exposure; None takes all.
-
-    Raises:
-        ExperimentError: A column is missing, a value is NaN, or times have no zone.
-    """
-    needs(events, ("unit", "ds"))
-    table = events if "value" in events else events.assign(value=1.0)
-    if table["value"].isna().any():
-        raise ExperimentError(f"{int(table['value'].isna().sum())} outcomes have no value")
-    keys = [name for name in ("unit", "ds", "value", "event_id") if name in table]
-    once = table[keys].drop_duplicates()
-    units = exposed.frame.rename(columns={"ds": "exposed_at"})
-    joined = once.merge(units, on="unit", how="left")
-    known = joined["exposed_at"].notna()
-    later = known & (joined["ds"] >= joined["exposed_at"])
-    if within is not None:
-        later &= joined["ds"] - joined["exposed_at"] <= within
-    totals = joined[later].groupby("unit", observed=True)["value"].agg(["size", "sum"])
-    frame = exposed.frame.merge(totals, left_on="unit", right_index=True, how="left")
-    frame = frame.rename(columns={"size": "events", "sum": "value"})
-    frame = frame.assign(events=frame["events"].fillna(0).astype(int), value=frame["value"].fillna(0.0))
-    return Outcomes(
-        frame=frame.assign(converted=frame["events"] > 0),
-        before=int((known & (joined["ds"] < joined["exposed_at"])).sum()),
-        unexposed=int((~known).sum()),
-        repeated=len(table) - len(once),
-    )
 
 
 def needs(frame: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -106,14 +106,15 @@ def paired_test(control: Floats, treatment: Floats, level: Level) -> Test:
     n = len(control)
     values = float(control.mean()), float(treatment.mean())
     binary = bool(np.isin(control, (0, 1)).all() and np.isin(treatment, (0, 1)).all())
+    kind: Kind = "paired" if binary else "mean"
     if n < 2:
-        return nothing("paired", *values, level, "there is one pair")
+        return nothing(kind, *values, level, "there is one pair")
     moments = moments_of_values(control, treatment)
     base, other = (Summary(n=n, mean=values[i], variance=float(moments.cov[i, i])) for i in (0, 1))
     together = float(moments.cov[0, 1]) / n
     se = math.sqrt(max(base.variance_of_mean + other.variance_of_mean - 2 * together, 0.0))
     if not se > 0:
-        return nothing("paired", *values, level, "every pair differs by the same, or none does")
+        return nothing(kind, *values, level, "every pair differs by the same, or none does")
     effect = wald(other.mean - base.mean, se, alpha=level.alpha, method="paired t", df=n - 1)
     crit, why = tail.critical(level.alpha, df=n - 1), "both arms met the same units: the paired t of their differences"
     if level.any_look:
@@ -146,7 +147,7 @@ def paired_test(control: Floats, treatment: Floats, level: Level) -> Test:
             low, high = min(low, 0.0), max(high, 0.0)
         lift = replace(lift, p_value=effect.p_value, ci_lo=low, ci_hi=high)
     return Test(
-        kind="paired",
+        kind=kind,
         control=values[0],
         treatment=values[1],
         effect=effect,

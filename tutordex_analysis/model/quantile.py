@@ -141,7 +141,7 @@ def clustered(values: npt.ArrayLike, units: npt.ArrayLike, q: float, *, alpha: f
         raise ExperimentError("each value needs its unit")
     k = int(codes.max()) + 1
     if k < 2:
-        raise ExperimentError("an error needs two units")
+        raise ExperimentError("one unit has all values, and an error needs two units")
     ordered = np.sort(y)
     estimate = float(np.quantile(ordered, q))
     below = np.bincount(codes, weights=(y <= estimate).astype(np.float64), minlength=k)

@@ -15,6 +15,8 @@ from tutordex_analysis.model import tail
 from tutordex_analysis.model.effect import Effect, RatioEffect, log_wald, wald
 from tutordex_analysis.model.proportion import Share
 
+_SPREAD = 8.0  # near the best for alpha = 0.05: -2 log(alpha) + log(1 - 2 log(alpha))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Heterogeneity:
@@ -35,6 +37,21 @@ class Heterogeneity:
     p_value: float
     i_squared: float
     tau_squared: float
+
+    def p_value_at_any_look(self, information: float) -> float:
+        """A p-value that may be looked at whenever one likes; valid while the shares of the segments stay as they are.
+
+        The mixture over differences between segments whose spread is `_SPREAD` times the error at the tuned size.
+
+        Args:
+            information: Share of the tuned size that has come, above 0.
+
+        References:
+            Robbins (1970), Annals of Mathematical Statistics 41, 1397-1409, in `df` dimensions.
+        """
+        grown = 1 + _SPREAD * information
+        log_e = self.q * (1 - 1 / grown) / 2 - self.df * math.log(grown) / 2
+        return tail.open_tail(math.exp(-max(log_e, 0.0)))
 
 
 def heterogeneity(effects: npt.ArrayLike, errors: npt.ArrayLike, *, alpha: float = 0.05) -> Heterogeneity:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from tutordex_analysis.errors import ExperimentError
 from tutordex_analysis.frame import Floats
 
+_ROUNDED = 1e-6  # of sums that were printed; what is further off belongs to other units
+
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -100,13 +102,20 @@ class Moments:
 
 def moments_of_sums(n: float, sums: Sequence[float], products: npt.ArrayLike) -> Moments:
     """From the number of units, k sums and the (k, k) sums of products."""
-    if n < 2:
+    if not n >= 2 or not math.isfinite(n):
         raise ExperimentError(f"an arm needs at least two units for a covariance; got n = {n:g}")
     total = np.asarray(sums, dtype=np.float64)
     crossed = np.asarray(products, dtype=np.float64)
     if not (np.isfinite(total).all() and np.isfinite(crossed).all()):
         raise ExperimentError("sums must be finite numbers; leave units without an outcome out and say how many")
-    return Moments(n=n, mean=total / n, cov=(crossed - np.outer(total, total) / n) / (n - 1))
+    scatter = crossed - np.outer(total, total) / n
+    squares = np.maximum(crossed.diagonal(), 0.0)
+    if (scatter.diagonal() < -_ROUNDED * np.maximum(squares, 1e-300)).any():
+        raise ExperimentError("a sum of squares is too small for its sum and so many units")
+    spread = np.sqrt(np.maximum(scatter.diagonal(), 0.0))
+    if (np.abs(scatter) > np.outer(spread, spread) + _ROUNDED * np.sqrt(np.outer(squares, squares))).any():
+        raise ExperimentError("a sum of products is too far from zero for the sums of squares beside it")
+    return Moments(n=n, mean=total / n, cov=scatter / (n - 1))
 
 
 def moments_of_values(*columns: npt.ArrayLike) -> Moments:

@@ -81,7 +81,7 @@ def gathered(control: Arm, treatment: Arm, columns: Columns, plan: Plan) -> Gath
     asked = [name for name in (columns.denominator, columns.covariate, columns.covariate_denominator) if name]
     if asked or not math.isnan(columns.quantile):
         raise ExperimentError("a quantile, a denominator or a covariate needs a table with one row a unit")
-    one, two = arms.of_totals(control), arms.of_totals(treatment)
+    one, two = arms.of_totals(control, side="control"), arms.of_totals(treatment, side="treatment")
     if isinstance(one, Rate) and isinstance(two, Rate):
         return Gathered(
             control=one, treatment=two, kind="rate", n=(one.events, two.events), check=None, counters=True, notes=()

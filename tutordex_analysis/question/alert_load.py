@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.civil import Calendar
+from tutordex_analysis.civil import Calendar, from_civil
 from tutordex_analysis.frame import Floats, TimeRange
 from tutordex_analysis.measure import number_text
 from tutordex_analysis.model.rates import Rate, rate_ratio
@@ -221,17 +222,15 @@ def _firings(firing: pd.DataFrame, step: pd.Timedelta, tz: str, end: pd.Timestam
 
 def _weeks(firings: pd.DataFrame, tz: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     """Whole civil weeks only; one without a firing is a zero."""
-    local = start.tz_convert(tz)
-    monday = (local + pd.Timedelta(days=-local.weekday())).normalize()
-    mondays = []
-    while monday + pd.DateOffset(days=7) <= end.tz_convert(tz):
-        if monday >= local:
-            mondays.append(monday)
-        monday = monday + pd.DateOffset(days=7)
+    first, last = (one.tz_convert(tz).tz_localize(None) for one in (start, end))
+    monday = first.normalize() - pd.Timedelta(days=first.weekday())
+    bounds = from_civil(pd.date_range(monday, last, freq="7D"), tz=tz).tz_convert("UTC")
     rows = []
-    for one in mondays:
-        inside = firings[(firings["start"] >= one) & (firings["start"] < one + pd.DateOffset(days=7))]
-        rows.append({"week": one.tz_convert("UTC"), "firings": len(inside), "night": int(inside["night"].sum())})
+    for one, after in pairwise(bounds):
+        if one < start or after > end:
+            continue
+        inside = firings[(firings["start"] >= one) & (firings["start"] < after)]
+        rows.append({"week": one, "firings": len(inside), "night": int(inside["night"].sum())})
     return pd.DataFrame(rows, columns=["week", "firings", "night"])
 
 

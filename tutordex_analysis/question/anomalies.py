@@ -12,13 +12,14 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.change import NO_CHANGES, Changes
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.errors import NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.model.anomaly import Anomalies, within
 from tutordex_analysis.model.calendar import holidays_of
 from tutordex_analysis.model.incidents import COLUMNS, Incidents, together
-from tutordex_analysis.question import anomaly_findings, severity, suppression, verdict
+from tutordex_analysis.question import anomaly_findings, finding, severity, substitute, suppression, verdict
 from tutordex_analysis.question.anomaly_health import Health, health, this_week
 from tutordex_analysis.question.capacity import Reads
 from tutordex_analysis.question.context import attach
@@ -176,7 +177,10 @@ def unusual(
         suppressed=suppression.table(edge, alerts, held, grouped, catalogue, histories, named, since=since, step=step),
         health=condition,
         week=this_week(alerts, catalogue, at=at),
-        findings=anomaly_findings.findings(shown, condition, catalogue, at=at, notes=(*masks.notes, *changes.notes)),
+        findings=finding.joined(
+            anomaly_findings.findings(shown, condition, catalogue, at=at, notes=(*masks.notes, *changes.notes)),
+            finding.table(substitute.findings(histories, catalogue, question=anomaly_findings.QUESTION)),
+        ),
         holidays=named,
         notes=(*masks.notes, *changes.notes),
     )
@@ -237,7 +241,7 @@ def _monday(moment: pd.Timestamp, tz: str, weeks: int) -> pd.Timestamp:
     """The civil Monday on which the weeks that end now began, UTC."""
     day = moment.tz_convert(tz).tz_localize(None).normalize()
     first = day - pd.Timedelta(days=day.day_of_week + 7 * (weeks - 1))
-    return first.tz_localize(tz, nonexistent="shift_forward", ambiguous=True).tz_convert("UTC")
+    return from_civil(first, tz=tz).tz_convert("UTC")
 
 
 def _holidays(catalogue: Catalogue, since: pd.Timestamp, at: pd.Timestamp) -> pd.Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import pandas as pd
@@ -39,6 +39,8 @@ class RuleBacktest:
         firings: One row an alert with one label set: rules, alert, labels, start, end (half-open).
         incidents: One row an incident and set of rules: rules, start, end, reason, found, first (alert), delay.
         remarks: Sentences on what the numbers cannot say.
+        definitions: By alert, the digest of what it fires on (`rule_definition`); {} where nobody noted it.
+        learned: Alerts that were replayed with limits learned walk-forward, most of the time at least.
     """
 
     range: TimeRange
@@ -46,6 +48,8 @@ class RuleBacktest:
     firings: pd.DataFrame
     incidents: pd.DataFrame
     remarks: tuple[str, ...]
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    learned: tuple[str, ...] = ()
 
     @property
     def findings(self) -> pd.DataFrame:

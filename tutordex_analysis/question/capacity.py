@@ -21,13 +21,15 @@ from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.model.choice import NONE_DEMOTED
 from tutordex_analysis.moment import Span, duration
-from tutordex_analysis.question import tamland
+from tutordex_analysis.question import substitute, tamland
+from tutordex_analysis.question.finding import Finding
 from tutordex_analysis.question.growth import Volume, volume
 from tutordex_analysis.question.left_out import LeftOut, left_out
 from tutordex_analysis.question.passage import Passage, passages, rank
 from tutordex_analysis.question.resource import Resource, newest, resource
 from tutordex_analysis.question.sufficiency import Sufficiency, sufficiency
 
+QUESTION = "10_capacity"
 NONE_AWAY: Mapping[str, Mapping[str, frozenset[str]]] = MappingProxyType({})
 
 
@@ -50,6 +52,7 @@ class Outlook:
         volumes: How fast each counted signal grows.
         sufficiency: What each history allows.
         left_out: Each history with what its forecast did not learn from.
+        substitutes: A finding for each signal that a substitute stands in for.
         mask_notes: Masks that expired, were refused or could not be read, one sentence each.
     """
 
@@ -59,6 +62,7 @@ class Outlook:
     volumes: tuple[Volume, ...]
     sufficiency: tuple[Sufficiency, ...]
     left_out: tuple[LeftOut, ...] = ()
+    substitutes: tuple[Finding, ...] = ()
     mask_notes: tuple[str, ...] = ()
 
     @property
@@ -213,5 +217,6 @@ def outlook(
         volumes=tuple(volumes),
         sufficiency=tuple(known),
         left_out=tuple(without),
+        substitutes=tuple(substitute.findings(histories, catalogue, question=QUESTION)),
         mask_notes=(*masks.notes, *(sentence for one in without for sentence in one.refused)),
     )

@@ -12,13 +12,12 @@ from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.measure import chance_text, change_text, day_text, value_text
 from tutordex_analysis.model.forecast import Forecast
 from tutordex_analysis.question import wording
-from tutordex_analysis.question.capacity import Outlook
+from tutordex_analysis.question.capacity import QUESTION, Outlook
 from tutordex_analysis.question.finding import Finding, table
 from tutordex_analysis.question.growth import Volume
 from tutordex_analysis.question.passage import Passage
 from tutordex_analysis.question.urgency import SEVERITY
 
-QUESTION = "10_capacity"
 NAIVE = "seasonal_naive"
 LIKELY = 0.1  # under this chance a limit counts as out of reach
 
@@ -32,6 +31,7 @@ def findings(outlook: Outlook, catalogue: Catalogue, *, more: Iterable[Finding] 
             *(_growth(one) for one in outlook.volumes),
             *more,
             *_lacks(outlook, tz),
+            *outlook.substitutes,
             *(Finding(question=QUESTION, signal="", kind="data", sentence=note) for note in outlook.mask_notes),
         ]
     )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.change import Change, Changes
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.mask import Mask, Masks
 from tutordex_analysis.model.calendar import holidays_of
 from tutordex_analysis.model.incidents import Incidents
@@ -17,7 +18,7 @@ from tutordex_analysis.moment import Span, duration
 KINDS = ("deploy", "restart", "holiday", "break", "incident file", "silence", "alert")
 COLUMNS = ("incident", "kind", "name", "start", "end", "sentence")
 _ORIGINS = {"incident": "incident file", "silence": "silence", "alert": "alert"}
-_DAY = pd.DateOffset(days=1)
+_DAY = pd.Timedelta(days=1)
 
 
 class _Item(NamedTuple):
@@ -104,8 +105,13 @@ def _calendar(incidents: Incidents, catalogue: Catalogue) -> Iterator[_Item]:
     ]
     if calendar.country is not None:
         for day, name in holidays_of(calendar.country, first_year=years[0], last_year=years[1]).items():
-            first = pd.Timestamp(str(day)).tz_localize(calendar.timezone)
-            yield _Item("holiday", name, first, first + _DAY, f"{name} was a public holiday.")
+            first, after = _bounds(str(day), str(day), calendar.timezone)
+            yield _Item("holiday", name, first, after, f"{name} was a public holiday.")
     for one in calendar.breaks:
-        first, last = (pd.Timestamp(day).tz_localize(calendar.timezone) for day in (one.first, one.last))
-        yield _Item("break", one.name, first, last + _DAY, f"During the {one.name}.")
+        first, after = _bounds(str(one.first), str(one.last), calendar.timezone)
+        yield _Item("break", one.name, first, after, f"During the {one.name}.")
+
+
+def _bounds(first: str, last: str, tz: str) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """When civil days begin, and when the day after them does."""
+    return from_civil(pd.Timestamp(first), tz=tz), from_civil(pd.Timestamp(last) + _DAY, tz=tz)

@@ -19,8 +19,8 @@ from tutordex_analysis.errors import FrameError, NotEnoughData, NotHeld
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import NO_MASKS, Masks
 from tutordex_analysis.model import deploy, multiplicity
-from tutordex_analysis.question import finding
-from tutordex_analysis.question.deploy_table import COLUMNS, Case, cases_of, findings_of, row_of, window_of
+from tutordex_analysis.question import finding, substitute
+from tutordex_analysis.question.deploy_table import COLUMNS, QUESTION, Case, cases_of, findings_of, row_of, window_of
 from tutordex_analysis.question.deploy_told import Asked, frozen_of, shares, told_of
 
 _ALIKE = pd.Timedelta("1h")  # releases of several components so close together are one
@@ -186,7 +186,7 @@ def deploys(
     return Deploys(
         table=table,
         windows=pd.DataFrame(windows, columns=columns),
-        findings=finding.table(findings_of(table)),
+        findings=finding.table([*findings_of(table), *substitute.findings(histories, catalogue, question=QUESTION)]),
         cases=tuple(cases),
         notes=notes,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -11,17 +11,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from tutordex_analysis.civil import midnight
 from tutordex_analysis.errors import ExperimentError
-from tutordex_analysis.experiment import (
-    CONTROL,
-    SIDES,
-    Experiment,
-    ExperimentData,
-    Metric,
-    Role,
-    covariate_of,
-    denominator_of,
-)
+from tutordex_analysis.experiment import CONTROL, SIDES, Experiment, Metric, Role
+from tutordex_analysis.experiment_data import ExperimentData, covariate_of, denominator_of
 from tutordex_analysis.measure import day_text
 from tutordex_analysis.model import srm
 from tutordex_analysis.model.arms import Arm, Columns
@@ -31,7 +24,15 @@ from tutordex_analysis.model.multiplicity import Correction
 from tutordex_analysis.model.sequential import TUNED_FOR
 
 State: TypeAlias = Literal[
-    "better", "worse", "mixed", "no_difference_shown", "blocked", "no_verdict", "not_randomised", "not_enough"
+    "better",
+    "worse",
+    "mixed",
+    "harmed",
+    "no_difference_shown",
+    "blocked",
+    "no_verdict",
+    "not_randomised",
+    "not_enough",
 ]
 Guard: TypeAlias = Literal["held", "harmed", "open"]
 _VALUE = "y"  # column of the values of a quantile
@@ -48,7 +49,8 @@ class Verdict:
         guards: Of the guardrails with a verdict: held where the interval excludes a loss of the margin, harmed where a
             loss is shown, open otherwise.
         check: Of the split over all units; None where units were not counted.
-        state: What the goals say together; a refusal where one of them is refused for it.
+        state: What the goals say together, or why they say nothing; "harmed" where a guardrail is and no goal is worse,
+            "blocked" wherever the split failed.
     """
 
     data: ExperimentData
@@ -87,26 +89,19 @@ def verdict(data: ExperimentData, *, tz: str) -> Verdict:
     if data.lacks:
         return Verdict(data=data, unjudged=dict.fromkeys(plan.metrics, data.lacks))
     check = split_check(data, tz=tz)
+    broken = check is not None and check.failed and plan.assignment != "none"
     if plan.looks == "once" and not ended(data):
-        return Verdict(data=data, unjudged=dict.fromkeys(plan.metrics, _too_early(data, tz)), check=check)
+        unjudged = dict.fromkeys(plan.metrics, _too_early(data, tz))
+        return Verdict(data=data, unjudged=unjudged, check=check, state="blocked" if broken else "not_enough")
     found: dict[str, Comparison] = {}
-    unjudged: dict[str, str] = {}
-    for names, correction in _families(plan):
-        ready: dict[str, tuple[Arm, Arm]] = {}
-        for name in names:
-            arms = arms_of(data, name)
-            if arms is None or (why := _lacking(arms, plan.metrics[name])):
-                unjudged[name] = "no row of it was read" if arms is None else why
-            else:
-                ready[name] = arms
+    unjudged = {}
+    for names, correction in families(plan):
+        ready = _ready(data, names, unjudged)
         try:
-            found |= _together(data, ready, correction, check, tz=tz)
-        except ExperimentError:
-            for name, arms in ready.items():  # one of them cannot be judged; the others shall not suffer
-                try:
-                    found |= _together(data, {name: arms}, correction, check, tz=tz)
-                except ExperimentError as error:
-                    unjudged[name] = str(error)
+            found |= together(data, ready, correction, check, others=len(names) - len(ready), tz=tz)
+        except ExperimentError:  # one of them cannot be judged; the others shall not suffer
+            ready = _able(data, ready, check, unjudged, tz=tz)
+            found |= together(data, ready, correction, check, others=len(names) - len(ready), tz=tz)
     ordered = {name: found[name] for name in plan.metrics if name in found}
     guards = {
         name: guard(one, plan.metrics[name])
@@ -114,7 +109,40 @@ def verdict(data: ExperimentData, *, tz: str) -> Verdict:
         if plan.metrics[name].role == "guardrail" and not one.refused
     }
     goals = [one for name, one in ordered.items() if plan.metrics[name].role == "goal"]
-    return Verdict(data=data, comparisons=ordered, unjudged=unjudged, guards=guards, check=check, state=_state(goals))
+    state: State = "blocked" if broken else _state(goals, harmed="harmed" in guards.values())
+    return Verdict(data=data, comparisons=ordered, unjudged=unjudged, guards=guards, check=check, state=state)
+
+
+def _ready(data: ExperimentData, names: Sequence[str], unjudged: dict[str, str]) -> dict[str, tuple[Arm, Arm]]:
+    """The arms of those metrics that have any; why the others have none goes into `unjudged`."""
+    found: dict[str, tuple[Arm, Arm]] = {}
+    for name in names:
+        arms = arms_of(data, name)
+        if arms is None or (why := _lacking(arms, data.experiment.metrics[name])):
+            unjudged[name] = "no row of it was read" if arms is None else why
+        else:
+            found[name] = arms
+    return found
+
+
+def _able(
+    data: ExperimentData,
+    ready: Mapping[str, tuple[Arm, Arm]],
+    check: srm.Srm | None,
+    unjudged: dict[str, str],
+    *,
+    tz: str,
+) -> dict[str, tuple[Arm, Arm]]:
+    """Those that can be judged each by itself; why the others cannot goes into `unjudged`."""
+    found: dict[str, tuple[Arm, Arm]] = {}
+    for name, arms in ready.items():
+        try:
+            together(data, {name: arms}, "none", check, others=0, tz=tz)
+        except ExperimentError as error:
+            unjudged[name] = str(error)
+        else:
+            found[name] = arms
+    return found
 
 
 def guard(one: Comparison, metric: Metric) -> Guard:
@@ -133,11 +161,8 @@ def guard(one: Comparison, metric: Metric) -> Guard:
 def ended(data: ExperimentData) -> bool:
     """Whether the planned end is reached: its moment, or the planned units in both arms."""
     plan = data.experiment
-    if plan.form == "totals":
-        return True
-    if plan.end is not None and not pd.isna(data.end) and data.end >= plan.end:
-        return True
-    return plan.planned is not None and min(sizes(data).values(), default=0) >= plan.planned
+    enough = plan.planned is not None and min(sizes(data).values(), default=0) >= plan.planned
+    return data.over or (plan.looks == "any" and enough)
 
 
 def sizes(data: ExperimentData) -> dict[str, int]:
@@ -164,9 +189,13 @@ def split_check(data: ExperimentData, *, tz: str) -> srm.Srm | None:
     side = units["arm"].astype(str)
     if plan.looks == "once":
         return srm.chi_square([float((side == one).sum()) for one in SIDES], plan.split)
-    days = units["ds"].dt.tz_convert(tz).dt.floor("1D")
-    looks = pd.crosstab(days, side).reindex(columns=[*SIDES], fill_value=0)
+    looks = pd.crosstab(day_of(units, tz=tz), side).reindex(columns=[*SIDES], fill_value=0)
     return srm.sequential(looks.to_numpy(np.float64), plan.split).check
+
+
+def day_of(units: pd.DataFrame, *, tz: str) -> pd.Series:
+    """When the civil day of each unit's `ds` began; NaT without one."""
+    return pd.Series(midnight(pd.DatetimeIndex(units["ds"]), tz=tz), index=units.index, name="ds")
 
 
 def arms_of(data: ExperimentData, name: str) -> tuple[Arm, Arm] | None:
@@ -200,7 +229,7 @@ def columns_of(data: ExperimentData, name: str) -> Columns:
     )
 
 
-def _families(plan: Experiment) -> Iterator[tuple[list[str], Correction]]:
+def families(plan: Experiment) -> Iterator[tuple[list[str], Correction]]:
     """Names that are corrected together, and how."""
     by_role: dict[Role, list[str]] = {"goal": [], "guardrail": [], "behaviour": []}
     for name, metric in plan.metrics.items():
@@ -211,14 +240,16 @@ def _families(plan: Experiment) -> Iterator[tuple[list[str], Correction]]:
         yield [name], "none"
 
 
-def _together(
+def together(
     data: ExperimentData,
     ready: Mapping[str, tuple[Arm, Arm]],
     correction: Correction,
     check: srm.Srm | None,
     *,
+    others: int,
     tz: str,
 ) -> dict[str, Comparison]:
+    """The comparisons of one family of metrics, `others` of which cannot be made yet and count in the correction."""
     if not ready:
         return {}
     plan = data.experiment
@@ -227,6 +258,7 @@ def _together(
         {name: arms[1] for name, arms in ready.items()},
         outcomes=[*ready],
         correction=correction,
+        others=others,
         columns={name: columns_of(data, name) for name in ready},
         paired=plan.form == "pairs",
         assignment=plan.assignment,
@@ -250,8 +282,8 @@ def _lacking(arms: tuple[Arm, Arm], metric: Metric) -> str:
     return ""
 
 
-def _state(goals: list[Comparison]) -> State:
-    """What the goals say together."""
+def _state(goals: list[Comparison], *, harmed: bool) -> State:
+    """What the goals say together, beside a guardrail that may be harmed."""
     if not goals:
         return "not_enough"
     refusals = [one.status for one in goals if one.refused]
@@ -260,4 +292,8 @@ def _state(goals: list[Comparison]) -> State:
         return refusals[0]
     if shown == {"better", "worse"}:
         return "mixed"
-    return "better" if "better" in shown else "worse" if "worse" in shown else "no_difference_shown"
+    if "worse" in shown:
+        return "worse"
+    if harmed:
+        return "harmed"
+    return "better" if "better" in shown else "no_difference_shown"

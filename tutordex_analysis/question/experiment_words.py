@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from tutordex_analysis.measure import day_text, number_text
+from tutordex_analysis.model import srm
 from tutordex_analysis.model.comparison import Comparison
 from tutordex_analysis.question.experiment_parts import Need
 from tutordex_analysis.question.experiment_verdict import Verdict
@@ -30,8 +31,8 @@ def sentence(one: Verdict, needed: Need | None, *, tz: str) -> str:
     """The verdict in plain words: the goals, the guardrails, what is still needed, the split where it failed."""
     plan = one.experiment
     if one.state == "blocked":
-        goal = one.goal
-        return f"{plan.title}: blocked: {goal.reason if goal is not None else 'the split is not as planned'}."
+        why = srm.threshold_text(one.check) if one.check is not None else "the split is not as planned"
+        return f"{plan.title}: blocked: {why}, so the arms cannot be compared; find out who is missing."
     if one.data.lacks:
         return f"{plan.title}: no verdict: {one.data.lacks}."
     said = [_titled(goal, one) for goal in one.of_role("goal").values()]
@@ -62,12 +63,10 @@ def _guards(one: Verdict) -> Iterator[str]:
                 "open": f"Whether {names} {'are' if many else 'is'} unharmed cannot be told yet.",
                 "held": f"Unharmed: {names}.",
             }[word]
-    unjudged = [
-        one.experiment.metrics[name].title
-        for name in one.unjudged
-        if one.experiment.metrics[name].role == "guardrail" and not one.data.lacks
-    ]
-    if unjudged:
+    if one.data.lacks:
+        return
+    guardrails = [name for name, metric in one.experiment.metrics.items() if metric.role == "guardrail"]
+    if unjudged := [one.experiment.metrics[name].title for name in guardrails if name not in one.guards]:
         yield f"Not judged: {', '.join(unjudged)}."
 
 

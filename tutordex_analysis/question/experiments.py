@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tutordex_analysis.experiment import SIDES, ExperimentData
+from tutordex_analysis.experiment import SIDES
+from tutordex_analysis.experiment_data import ExperimentData
 from tutordex_analysis.measure import number_text
 from tutordex_analysis.model import tail
 from tutordex_analysis.question import experiment_parts as parts
@@ -23,6 +24,7 @@ SHORT: dict[State, str] = {
     "better": "better",
     "worse": "worse",
     "mixed": "better and worse",
+    "harmed": "harms a guardrail",
     "no_difference_shown": "no difference shown",
     "blocked": "blocked by the split",
     "no_verdict": "no verdict from such data",
@@ -35,7 +37,7 @@ _OVERVIEW = (
 )
 GUARDS = {"held": "unharmed", "harmed": "harmed", "open": "cannot be told yet"}
 _PRIORITY: dict[State, float] = {
-    "better": 60.0, "worse": 70.0, "mixed": 65.0, "no_difference_shown": 30.0, "blocked": 75.0,
+    "better": 60.0, "worse": 70.0, "mixed": 65.0, "harmed": 80.0, "no_difference_shown": 30.0, "blocked": 75.0,
     "no_verdict": 20.0, "not_randomised": 20.0, "not_enough": 10.0,
 }  # fmt: skip
 _HARMED = 80.0
@@ -138,14 +140,15 @@ def headline(told: Sequence[Told]) -> str:
     ]
     if waiting := by_state["not_enough"]:
         said.append(f"{len(waiting)} cannot be told yet")
-    if harmed := [f"“{one.title}”" for one in told if "harmed" in one.verdict.guards.values()]:
-        said.append(f"a guardrail is harmed in {words.several(harmed)}")
+    beside = [one for one in told if "harmed" in one.verdict.guards.values() and one.verdict.state != "harmed"]
+    if beside:
+        said.append(f"a guardrail is harmed in {words.several([f'“{one.title}”' for one in beside])}")
     return f"{'; '.join(said)}."
 
 
 def scorecard(told: Sequence[Told]) -> tuple[str, ...]:
     """How good the verdicts are, in sentences."""
-    judged = [one for one in told if one.verdict.state in ("better", "worse", "mixed", "no_difference_shown")]
+    judged = [one for one in told if one.verdict.state in ("better", "worse", "mixed", "harmed", "no_difference_shown")]
     alphas = sorted({100 * one.verdict.experiment.alpha for one in judged})
     said = [f"{len(judged)} of {len(told)} experiments have a verdict."]
     if alphas:
@@ -221,10 +224,16 @@ def _action(found: Verdict, *, harmed: bool) -> str:
     if harmed:
         return "Do not roll it out before the harm is understood."
     return {
-        "better": "Roll it out." if set(found.guards.values()) <= {"held"} else "Wait for the guardrails.",
+        "better": "Roll it out." if _all_held(found) else "Wait for the guardrails.",
         "worse": "Stop it.",
         "mixed": "Decide which goal counts more.",
         "blocked": "Find out who is missing from an arm, and begin again.",
         "no_verdict": "Emit exposures and outcomes as events (docs/instrumentation.md).",
         "not_randomised": "Compare with a forecast frozen at the change, or split at random.",
     }.get(found.state, "")
+
+
+def _all_held(found: Verdict) -> bool:
+    """Whether every guardrail of the plan held; one that is not judged did not."""
+    metrics = found.experiment.metrics.items()
+    return all(found.guards.get(name) == "held" for name, metric in metrics if metric.role == "guardrail")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Signal
-from tutordex_analysis.civil import Calendar
+from tutordex_analysis.civil import Calendar, midnight
 from tutordex_analysis.errors import NotEnoughData
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.limit import Level, Limit
@@ -149,8 +149,7 @@ def daily(history: pd.DataFrame, *, tz: str) -> pd.DataFrame:
     ids, grid, values = frames.matrix(history)
     step = frames.step_of(history)
     n = round(DAY / step)
-    local = grid.tz_convert(tz)
-    midnights = np.flatnonzero(local == local.normalize())
+    midnights = np.flatnonzero(grid == midnight(grid, tz=tz))
     if not len(midnights) and len(grid) > n:
         raise NotEnoughData(f"no instant is a midnight in {tz}; read the history at a step of 30m or 15m")
     end = int(midnights[-1]) + 1 if len(midnights) else 0

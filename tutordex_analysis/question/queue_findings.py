@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.measure import chance_text, number_text, value_text
 from tutordex_analysis.question import wording
-from tutordex_analysis.question.capacity_findings import LIKELY, QUESTION
+from tutordex_analysis.question.capacity import QUESTION
+from tutordex_analysis.question.capacity_findings import LIKELY
 from tutordex_analysis.question.finding import Finding
 from tutordex_analysis.question.queue import Service, Services
 from tutordex_analysis.question.urgency import urgency

@@ -143,6 +143,8 @@ def text(result: RuleBacktest) -> str:
         "end": f"{result.range.end:%Y-%m-%dT%H:%M:%SZ}",
         "step": duration_text(result.range.step),
         "remarks": list(result.remarks),
+        **({"definitions": dict(sorted(result.definitions.items()))} if result.definitions else {}),
+        **({"learned": sorted(result.learned)} if result.learned else {}),
         "alerts": [_written(row) for row in records(result.alerts[[*_ALERTS]])],
         "incidents": [_written(row) for row in records(result.incidents[[*_INCIDENTS]])],
     }
@@ -170,6 +172,8 @@ def parsed(content: str) -> RuleBacktest:
             firings=pd.DataFrame(columns=["rules", "alert", "labels", "start", "end"]),
             incidents=_read(found["incidents"], _INCIDENTS),
             remarks=tuple(map(str, found["remarks"])),
+            definitions={str(name): str(one) for name, one in found.get("definitions", {}).items()},
+            learned=tuple(map(str, found.get("learned", ()))),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, AnalysisError) as error:
         raise FrameError(f"this is no kept backtest: {error}") from error

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue, Signal
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.frame import records
 from tutordex_analysis.measure import change_text, rounded, value_text
 from tutordex_analysis.model.anomaly import Anomalies
@@ -153,7 +154,7 @@ def _holidays(
     tz = catalogue.calendar.timezone
     counted = [name for name in histories if catalogue.signal(name).kind == "count" and not catalogue.signal(name).by]
     for day, name in holidays.items():
-        start = pd.Timestamp(str(day)).tz_localize(tz)
+        start = from_civil(pd.Timestamp(str(day)), tz=tz)
         quietest: tuple[float, str] = (_QUIET, "")
         for signal in counted:
             if catalogue.signal(signal).bad == "up":

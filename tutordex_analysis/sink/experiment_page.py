@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import pandas as pd
 
+from tutordex_analysis.experiment import Experiment
 from tutordex_analysis.measure import number_text
 from tutordex_analysis.model import tail
 from tutordex_analysis.model.comparison import Comparison
 from tutordex_analysis.model.segments import Strata
 from tutordex_analysis.sink import experiment_plot, experiment_table
+from tutordex_analysis.sink.section import Heading, Sections
 from tutordex_analysis.sink.table import FoldOut
 
 _FEWEST_DAYS = 3  # a figure of fewer says nothing
@@ -49,6 +49,10 @@ class Segmented(Protocol):
 
 class Judged(Protocol):
     """The comparisons of an experiment."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """The plan."""
 
     @property
     def goal(self) -> Comparison | None:
@@ -87,36 +91,6 @@ class Told(Protocol):
         """What came, and whether it can be trusted."""
 
 
-@dataclass(frozen=True, eq=False)
-class Heading:
-    """A title and a sentence."""
-
-    title: str
-    sentence: str
-
-    def _repr_html_(self) -> str:
-        return f"<h3>{html.escape(self.title)}</h3><p>{html.escape(self.sentence)}</p>"
-
-    def __repr__(self) -> str:
-        return f"{self.title}\n{self.sentence}"
-
-
-@dataclass(frozen=True, eq=False)
-class Sections:
-    """Parts to be shown one after the other; `otherwise` where there is none."""
-
-    parts: tuple[object, ...]
-    otherwise: str
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import HTML, display
-
-        if not self.parts:
-            display(HTML(f"<p>{html.escape(self.otherwise)}</p>"))  # type: ignore[no-untyped-call]
-        for one in self.parts:
-            display(one)  # type: ignore[no-untyped-call]  # IPython has no annotations here
-
-
 def sections(told: Iterable[Told], *, tz: str) -> Sections:
     """Every experiment, one below the other."""
     parts = tuple(part for one in told for part in _section(one, tz))
@@ -125,8 +99,8 @@ def sections(told: Iterable[Told], *, tz: str) -> Sections:
 
 def _section(one: Told, tz: str) -> Iterator[object]:
     goal, rows = one.verdict.goal, one.metrics
-    title, _, rest = one.sentence.partition(": ")
-    yield Heading(title, rest[:1].upper() + rest[1:])
+    rest = one.sentence.removeprefix(f"{one.title}: ")
+    yield Heading(one.title, rest[:1].upper() + rest[1:])
     if rows["lift_lower"].notna().any():
         yield experiment_plot.forest(rows)
     yield experiment_table.metrics(rows)
@@ -135,14 +109,16 @@ def _section(one: Told, tz: str) -> Iterator[object]:
         fraction = goal.kind in ("proportion", "paired") and max(goal.control, goal.treatment) <= 1
         yield experiment_plot.over_time(one.over_time, title=name, fraction=fraction, tz=tz)
     for part in one.segments:
-        yield experiment_table.segments(part.table, column=part.column, notes=tuple(_of_segments(part)))
+        yield experiment_table.segments(
+            part.table, column=part.column, notes=tuple(_of_segments(part, alpha=one.verdict.experiment.alpha))
+        )
     if not one.quality.empty:
         yield experiment_table.quality(one.quality)
     if (rows["status"] != "").any():
         yield FoldOut("How each metric was judged", [experiment_table.methods(rows)])
 
 
-def _of_segments(part: Segmented) -> Iterator[str]:
+def _of_segments(part: Segmented, *, alpha: float) -> Iterator[str]:
     if part.reversed and part.strata is not None:
         fixed = number_text(float(f"{100 * part.strata.adjusted.estimate:.2g}"))
         yield (
@@ -150,7 +126,7 @@ def _of_segments(part: Segmented) -> Iterator[str]:
             "points. The mix differs between the arms; believe the parts."
         )
     elif part.p_adjusted == part.p_adjusted:  # not NaN
-        word = "differs" if part.p_adjusted < 0.05 else "is not shown to differ"
+        word = "differs" if part.p_adjusted < alpha else "is not shown to differ"
         yield f"The effect {word} between them ({tail.p_text(part.p_adjusted)})."
     if part.small:
         yield f"{part.small} with too few units {'is' if part.small == 1 else 'are'} not told."

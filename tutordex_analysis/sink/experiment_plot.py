@@ -15,7 +15,8 @@ from tutordex_analysis.sink.experiment_table import change
 from tutordex_analysis.sink.figure_style import Picture
 from tutordex_analysis.sink.series_name import plain, shorten
 
-MOST_METRICS = 12
+MOST_METRICS = 60  # more are in the table alone
+_FEW = 12  # that one sees at once; more have the scale above them too
 _WIDEST = 1.5  # an interval further out is cut at 150 %
 _ROOM = 1.25
 _ROLES = {"goal": look.BLUE, "guardrail": look.COLOURS[2], "behaviour": look.QUIET}
@@ -26,13 +27,15 @@ def forest(rows: pd.DataFrame, *, title: str = "") -> Picture:
     """Change of each metric as a share of the control, with its interval; the margin of a guardrail as a short line.
 
     Args:
-        rows: Columns title, role, lift, lift_lower, lift_upper, margin, higher_is_better; twelve at most are drawn.
+        rows: Columns title, role, lift, lift_lower, lift_upper, margin, higher_is_better. The picture grows with
+            them; 60 at most are drawn.
         title: Above it; none where the page has a heading.
     """
     known = [row for row in records(rows) if math.isfinite(float(str(row["lift"])))]
     shown = known[:MOST_METRICS]
     figure, (ax,) = look.canvas(title=title, height=0.9 + 0.42 * max(len(shown), 1))
-    said = [f"Forest plot of {len(shown)} metrics."]
+    of = f" of {len(known)}" if len(known) > len(shown) else ""
+    said = [f"Forest plot of {len(shown)}{of} metrics."]
     bound = _bound(shown)
     for place, row in enumerate(shown):
         lift, low, high, margin = (float(str(row[name])) for name in ("lift", "lift_lower", "lift_upper", "margin"))
@@ -55,7 +58,9 @@ def forest(rows: pd.DataFrame, *, title: str = "") -> Picture:
     ax.grid(visible=True, axis="x")
     ticks = [one for one in ax.get_xticks() if abs(one) <= bound * 1.05]
     ax.set_xticks(ticks, [f"{100 * one:+.3g} %".replace("-", "−").replace("+0 %", "0 %") for one in ticks])
-    look.note(ax, "change · dot: goal · square: guardrail · diamond: behaviour · dotted: margin")
+    ax.tick_params(axis="x", labeltop=len(shown) > _FEW)
+    first = f" · the first {len(shown)}{of}" if of else ""
+    look.note(ax, f"change · dot: goal · square: guardrail · diamond: behaviour · dotted: margin{first}")
     if not shown:
         ax.text(0.5, 0.5, "nothing to show yet", transform=ax.transAxes, ha="center", color=look.QUIET)
     return Picture(figure=figure, alt=" ".join(said))

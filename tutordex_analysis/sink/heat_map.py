@@ -13,6 +13,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.errors import FrameError
 from tutordex_analysis.frame import Floats
 from tutordex_analysis.measure import day_text
@@ -189,7 +190,7 @@ def _words(
     what = plain(title) or "Scores"
     if not len(days) or not np.isfinite(table).any():
         return f"Calendar of hours: {what}. Nothing could be judged yet."
-    first, last = (day_text(pd.Timestamp(one).tz_localize(zone), zone) for one in (days[0], days[-1]))
+    first, last = (day_text(from_civil(pd.Timestamp(one), tz=zone), zone) for one in (days[0], days[-1]))
     known = table[~np.isnan(table)]
     text = (
         f"Calendar of hours: {what}, {first} to {last}, a row a day. {100 * (known < BOUNDS[1]).mean():.0f} % of the "

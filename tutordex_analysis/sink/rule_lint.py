@@ -147,7 +147,7 @@ def _retention(entry: Entry, lore: Lore) -> Iterator[Finding]:
             days = longest / pd.Timedelta(days=1)
             yield entry.fault(
                 short(node),
-                f"{days:.4g} days are asked for, {lore.retention.days} are kept; the rest is silently missing",
+                f"{days:g} days are asked for, {lore.retention.days} are kept; the rest is silently missing",
             )
             return
 

@@ -7,8 +7,9 @@ between leaves the journal, by which the next one puts things right.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -121,15 +122,21 @@ def carry_out(store: Store, plan: Plan, server: RuleServer, *, adopt: bool = Fal
         store.target.write(plan.after, store.names)
         server.reload()
         loaded = True
-        server.verify(_groups(plan.after), gone=_groups(plan.before, strict=False))
+        waiting = server.verify(_groups(plan.after), gone=_groups(plan.before, strict=False))
+        store.open_journal(_at(journal, "verified"))  # where it cannot be written, the next command would undo the push
     except BaseException as error:
         _roll_back(store, journal, server, error, loaded=loaded)
         raise
-    store.open_journal(_at(journal, "verified"))
-    entry = store.record(plan.action, "in force", after, changes=plan.names())
-    store.close_journal()
+    said = f"version {after} of {store.target.path} is in force at {server.url}"
+    try:
+        store.record(plan.action, "in force", after, changes=plan.names())
+        store.close_journal()
+    except (NotWritten, OSError) as error:
+        raise NotWritten(
+            f"{said}, but its history could not be written: {error}. The next command writes it"
+        ) from error
     told = ", ".join(f"{len(rules)} {word}" for word, rules in plan.names().items() if rules) or "no rule changed"
-    return f"version {entry.version} of {store.target.path} is in force at {server.url}: {told}"
+    return f"{said}: {told}{_unevaluated(waiting)}"
 
 
 def recover(store: Store, reach: Reach) -> str:
@@ -142,13 +149,13 @@ def recover(store: Store, reach: Reach) -> str:
     if journal is None:
         return ""
     place = store.target.path
-    if journal.stage == "verified":
+    found, old = store.target.read(store.names), store.version(journal.before)
+    if journal.stage == "verified" and found != old:  # else it was rolled back after that, and could not note it
         if (store.in_force, store.history[-1].action) != (journal.after, journal.action):
             store.record(journal.action, "in force", journal.after, changes=journal.changes)
         store.close_journal()
         return f"a {journal.action} to {place} was ended after it was verified; version {journal.after} is in force"
-    if journal.stage == "writing":
-        found, old = store.target.read(store.names), store.version(journal.before)
+    if journal.stage != "reload owed":
         if found not in (old, store.version(journal.after)):
             store.keep(found)  # half written, or edited since: nothing is lost
         if found != old:
@@ -158,7 +165,7 @@ def recover(store: Store, reach: Reach) -> str:
     try:
         server = reach(journal.url)
         server.reload()
-        server.verify(_groups(store.version(journal.before)))
+        server.verify(_groups(old), wait=False)
     except AnalysisError as error:
         return f"{said}, but {journal.url} has not confirmed that it loads it: {error}. The next command tries again"
     store.record("recover", "restored", journal.before, why=f"the {journal.action} before it was ended half way")
@@ -178,24 +185,42 @@ def _roll_back(store: Store, journal: Journal, server: RuleServer, error: BaseEx
             f"{why}; and the old rules could not be put back ({second}). The next command tries again; the copy is in "
             f"{store.folder / 'versions' / f'{journal.before:04}'}"
         ) from error
-    store.open_journal(_at(journal, "reload owed"))
+    with contextlib.suppress(NotWritten):  # what the target holds now tells the next command the same
+        store.open_journal(_at(journal, "reload owed"))
     said = f"{why}. {place} was rolled back to version {journal.before}"
-    if isinstance(error, NotWritten):
+    if isinstance(error, NotWritten) and not loaded:
         said = f"{why}. The old rules are in force"
     else:
         try:
             server.reload()
-            server.verify(_groups(old))
+            server.verify(_groups(old), wait=False)
             said += "; the old rules are in force"
         except AnalysisError as second:
             if loaded:
-                store.record(journal.action, "rolled back", journal.before, changes=journal.changes, why=why)
+                _record(store, journal, why)
                 raise RulesRefused(f"{said}, but not loaded again ({second}); the next command tries again") from error
             said += "; the server never loaded the new rules, so the old rules are in force"
-    store.record(journal.action, "rolled back", journal.before, changes=journal.changes, why=why)
-    store.close_journal()
+    if _record(store, journal, why):
+        store.close_journal()
     if isinstance(error, AnalysisError):
         raise RulesRefused(said) from error
+
+
+def _record(store: Store, journal: Journal, why: str) -> bool:
+    """Whether a push that was rolled back could be noted; if not, the journal stays, and the next command does it."""
+    try:
+        store.record(journal.action, "rolled back", journal.before, changes=journal.changes, why=why)
+    except NotWritten:
+        return False
+    return True
+
+
+def _unevaluated(names: Sequence[str]) -> str:
+    """The rules that the server has and did not evaluate in time, for a sentence."""
+    if not names:
+        return ""
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"; not evaluated yet, so whether they can be is not known: {shown}"
 
 
 def _plan(store: Store, action: Literal["push", "revert"], after: Contents, before: Contents) -> Plan:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tutordex_analysis import rule_groups
 from tutordex_analysis.rule import Rule, Threshold
-from tutordex_analysis.rulebook import IN_FORCE, LEARNT
+from tutordex_analysis.rule_definition import digest
+from tutordex_analysis.rulebook import IN_FORCE, IN_SHADOW, LEARNT, RAIL
 
 THRESHOLD = "tutordex_threshold"
 MOST_AGE_SECONDS = 90 * 60  # as far as a limit is made for (`question.thresholds.REACH`)
@@ -41,15 +43,39 @@ def in_force(rule: Rule, limit: Threshold) -> str:
 
 
 def records(rule: Rule) -> list[dict[str, object]]:
-    """The recording rules of a limit that may move: what was learnt, and what is in force."""
+    """The recording rules of a limit that may move: what was learnt, what is in force, and the rails themselves."""
     limit = rule.threshold
     if limit is None or not limit.moves:
         return []
     labels = {"alert": rule.name}
-    return [
+    made: list[dict[str, object]] = [
         {"record": LEARNT, "expr": learnt(rule, limit), "labels": labels},
         {"record": IN_FORCE, "expr": in_force(rule, limit), "labels": labels},
     ]
+    for bound, value in (("floor", limit.floor), ("ceiling", limit.ceiling)):
+        made.append({"record": RAIL, "expr": f"vector({number(value)})", "labels": {**labels, "bound": bound}})
+    return made
+
+
+def shadow(rule: Rule) -> list[dict[str, object]]:
+    """The recording rule that tells, sample by sample, how long this very definition has been in shadow.
+
+    `ALERTS` alone cannot tell it of an alert that never fires.
+    """
+    if not rule.shadow:
+        return []
+    return [{"record": IN_SHADOW, "expr": "vector(1)", "labels": {"alert": rule.name, "definition": definition(rule)}}]
+
+
+def definition(rule: Rule) -> str:
+    """The digest of what the rule fires on, as `rule_definition.definitions` reads it from the file."""
+    hold, keep = (rule_groups.seconds(one or "0s", rule.name) for one in (rule.hold, rule.keep_firing))
+    return digest(
+        expression(rule),
+        hold_seconds=hold,
+        keep_seconds=keep,
+        limits=[str(one["expr"]) for one in records(rule)],
+    )
 
 
 def expression(rule: Rule) -> str:

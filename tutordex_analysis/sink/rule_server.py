@@ -16,14 +16,17 @@ from tutordex_analysis.source.session import Session
 
 PATIENCE_SECONDS = 10.0  # until the rules of a reload are told
 _LOADED = re.compile(rb"^prometheus_config_last_reload_successful(?:\{[^}]*\})? (\S+)", re.MULTILINE)
-_HEALTHY = ("ok", "unknown")  # unknown: not evaluated yet
+MOST_WAIT_SECONDS = 90.0  # for the first evaluation: that of the usual intervals, up to a minute, lies within
+_HEALTHY, _NOT_YET = "ok", "unknown"
 
 
 class RuleServer:
     """One server, over a session that knows who we are to it."""
 
-    def __init__(self, session: Session, *, patience: float = PATIENCE_SECONDS) -> None:
-        self.session, self.patience = session, patience
+    def __init__(
+        self, session: Session, *, patience: float = PATIENCE_SECONDS, most_wait: float = MOST_WAIT_SECONDS
+    ) -> None:
+        self.session, self.patience, self.most_wait = session, patience, most_wait
 
     @property
     def url(self) -> str:
@@ -59,12 +62,19 @@ class RuleServer:
                 raise RulesRefused(_no_lifecycle(self.url)) from refused
             raise RulesRefused(f"{self.url} refused the new files: {refused.said or refused}") from refused
 
-    def verify(self, groups: Iterable[Group], *, gone: Iterable[Group] = ()) -> None:
+    def verify(self, groups: Iterable[Group], *, gone: Iterable[Group] = (), wait: bool = True) -> tuple[str, ...]:
         """Waits until it has these groups as they are, each of their rules healthy, and no more those that are gone.
+
+        A rule of which the server says `unknown` was not evaluated since the reload: it is neither good nor bad. Its
+        first evaluation is waited for, one interval of its group and at most `most_wait` seconds.
 
         Args:
             groups: What the target holds.
             gone: What it held before.
+            wait: Whether evaluations are waited for; old rules that are put back only have to be there.
+
+        Returns:
+            Rules that were not evaluated in that time; nobody knows whether they can be.
 
         Raises:
             RulesRefused: After some seconds it still has not; the sentence names the first rule.
@@ -75,8 +85,28 @@ class RuleServer:
         left = {(one.file, one.name) for one in gone if one.rules and one.name not in names}
         while (fault := self._fault(wanted, left)) and time.monotonic() < deadline:
             time.sleep(min(0.2, self.patience / 5))
+        began = time.monotonic()
+        while not fault and wait and (late := self._unevaluated(wanted)):
+            unknown, interval = late
+            if time.monotonic() - began > min(interval + self.patience, self.most_wait):
+                return unknown
+            time.sleep(min(0.2, self.patience / 5))
+            fault = self._fault(wanted, left)
         if fault:
             raise RulesRefused(f"{self.url} {fault}")
+        return ()
+
+    def _unevaluated(self, wanted: tuple[Group, ...]) -> tuple[tuple[str, ...], float] | None:
+        """Rules of these groups that it did not evaluate yet, and the longest interval of their groups in seconds."""
+        names = {one.name for one in wanted if one.rules}
+        late = [
+            (str(rule.get("name")), float(one.get("interval") or 0))
+            for one in self._rules()
+            if one.get("name") in names
+            for rule in one.get("rules") or []
+            if rule.get("health") == _NOT_YET
+        ]
+        return (tuple(name for name, _ in late), max(every for _, every in late)) if late else None
 
     def _fault(self, wanted: tuple[Group, ...], left: set[tuple[str, str]]) -> str:
         if not self._reload_successful():
@@ -128,7 +158,7 @@ def _group_fault(group: Group, held: list[list[dict[str, Any]]]) -> str:
     if not same:
         what = _difference(group, held[0])
         return f"does not have the group {group.name!r} as it was written ({what}): it answers with other, old rules"
-    sick = [one for one in same[0] if one.get("health", "unknown") not in _HEALTHY]
+    sick = [one for one in same[0] if one.get("health", _NOT_YET) not in (_HEALTHY, _NOT_YET)]
     return f"cannot evaluate {sick[0].get('name')}: {sick[0].get('lastError') or 'no reason given'}" if sick else ""
 
 

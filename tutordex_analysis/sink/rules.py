@@ -95,7 +95,9 @@ def alert_groups(catalogue: Catalogue, links: Links) -> list[dict[str, Any]]:
     """Alerts in one group a component, each behind the records of its limit, so that they are loaded together."""
     made: dict[str, list[dict[str, Any]]] = {}
     for rule in catalogue.rules.values():
-        made.setdefault(rule.component, []).extend([*rule_rails.records(rule), _alert(rule, links)])
+        made.setdefault(rule.component, []).extend(
+            [*rule_rails.records(rule), _alert(rule, links), *rule_rails.shadow(rule)]
+        )
     last = sorted(made, key=lambda component: any(_reads_limits(one) for one in made[component]))
     return [{"name": f"tutordex-{component}", "interval": "30s", "rules": made[component]} for component in last]
 
@@ -105,19 +107,13 @@ def _reads_limits(rule: dict[str, Any]) -> bool:
     return "alert" in rule and rulebook.LEARNT in rule["expr"]
 
 
-def labels(rule: Rule) -> dict[str, str]:
-    """What a rule adds to the labels of its value."""
-    made = {"severity": rule.severity, "component": rule.component}
-    return made | {"shadow": "true"} if rule.shadow else made
-
-
 def _alert(rule: Rule, links: Links) -> dict[str, Any]:
     made: dict[str, Any] = {"alert": rule.name, "expr": rule_rails.expression(rule)}
     if rule.hold != "0s":
         made["for"] = rule.hold
     if rule.keep_firing is not None:
         made["keep_firing_for"] = rule.keep_firing
-    return made | {"labels": labels(rule), "annotations": templates(rule, links)}
+    return made | {"labels": rule.labels, "annotations": templates(rule, links)}
 
 
 class _Dumper(yaml.SafeDumper):

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from tutordex_analysis.civil import from_civil
 from tutordex_analysis.frame import Floats, check
 from tutordex_analysis.sink.figure_style import number
 
@@ -46,8 +47,9 @@ def busiest_hours(rows: pd.DataFrame, column: str, zone: ZoneInfo) -> pd.DataFra
     groups = size.groupby([rows["unique_id"].astype(str), days], sort=False)
     whole = groups.size() > 0.9 * groups.size().max()  # a day cut off at an edge may lack its busy hours
     chosen: pd.DataFrame = rows.loc[groups.idxmax()[whole]]
-    noon = chosen["ds"].dt.tz_convert(zone).dt.normalize() + pd.Timedelta(hours=12)
-    return chosen.assign(ds=noon.dt.tz_convert("UTC").astype(rows["ds"].dtype))
+    local = pd.DatetimeIndex(chosen["ds"]).tz_convert(zone).tz_localize(None).normalize()
+    noon = from_civil(local + pd.Timedelta(hours=12), tz=zone).tz_convert("UTC")
+    return chosen.assign(ds=noon.astype(rows["ds"].dtype))
 
 
 def with_gaps(rows: pd.DataFrame) -> tuple[Floats, Floats]:

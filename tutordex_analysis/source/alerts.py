@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,7 +16,7 @@ from tutordex_analysis.catalogue import Catalogue, Part
 from tutordex_analysis.errors import NotHeld, SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import Mask, Masks, Window, union
-from tutordex_analysis.moment import duration_text
+from tutordex_analysis.moment import duration_text, floor
 from tutordex_analysis.source import manifest as manifests
 from tutordex_analysis.source import reading
 from tutordex_analysis.source.archive import ArchiveSource
@@ -29,6 +30,7 @@ FIRING = Part(
     'max_over_time(ALERTS{alertstate="firing"}[$step])'
 )  # at t: whether it fired at any time in (t - step, t]
 
+_MINUTE = pd.Timedelta("1min")
 _LATE = pd.Timedelta("1D")  # an archive whose alerts begin so much after the history says so
 
 
@@ -60,6 +62,30 @@ def recorded(source: Source, time_range: TimeRange) -> Recorded:
             return Recorded(frame=found, step=step)
         why = "not one alert is on record, not even a watchdog that always fires"
     return Recorded(frame=None, step=time_range.step, note=f"How often alerts fired cannot be told: {why}.")
+
+
+def known(source: Source, time_range: TimeRange, *, past: bool = False) -> pd.DataFrame | None:
+    """The alerts that fired in a time range and, on a server, in the minutes since; None where none is known.
+
+    The newest complete step of a page may be an hour old, while an alert on what it tells fires.
+
+    Args:
+        source: Where they are read.
+        time_range: The stretch of history.
+        past: Whether it ends in the past, so that nothing since is asked for.
+
+    Returns:
+        ds, y (1 where one fired in the step before), alertname.
+    """
+    columns = ["ds", "y", "alertname"]
+    before = recorded(source, time_range).frame
+    kept = [] if before is None else [before[columns]]
+    server = source.server if isinstance(source, ThroughSource) else source
+    if isinstance(server, PrometheusSource) and not past:
+        with contextlib.suppress(SourceError):  # told as far as it is known, as `recorded` does
+            minutes = TimeRange(time_range.end - time_range.step, floor(server.now(), _MINUTE) + _MINUTE, _MINUTE)
+            kept.append(server.fetch(FIRING, minutes).reindex(columns=columns))  # what fires needs not be settled
+    return pd.concat(kept, ignore_index=True) if kept else None
 
 
 def fired(source: Source, time_range: TimeRange) -> Masks:

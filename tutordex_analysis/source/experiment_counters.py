@@ -8,7 +8,8 @@ import pandas as pd
 from tutordex_analysis import frame as frames
 from tutordex_analysis.catalogue import Signal
 from tutordex_analysis.errors import NotHeld
-from tutordex_analysis.experiment import SIDES, Counters, Experiment, ExperimentTables, Metric
+from tutordex_analysis.experiment import SIDES, Counters, Experiment, Metric
+from tutordex_analysis.experiment_data import ExperimentTables
 from tutordex_analysis.frame import Floats, TimeRange
 from tutordex_analysis.moment import duration, floor
 from tutordex_analysis.source.archive import ArchiveSource

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tutordex_analysis.errors import NotHeld, SourceError
-from tutordex_analysis.experiment import Events, Experiment, ExperimentTables, Metric, Pairs
+from tutordex_analysis.experiment import Events, Experiment, Metric, Pairs
+from tutordex_analysis.experiment_data import ExperimentTables
+from tutordex_analysis.measure import count_text
 from tutordex_analysis.moment import duration
 from tutordex_analysis.source import experiment_counters, tables
 from tutordex_analysis.source.connect import Source
@@ -80,7 +82,7 @@ def _pairs(experiment: Experiment, events: EventsSource, now: pd.Timestamp) -> E
     for name, metric in experiment.metrics.items():
         made[name] = _outcome(rows[f"metric {name}"], metric, f"{metric.column} of {where}")
         if n := int(made[name].isna().sum()):
-            notes.append(f"{n:,} rows of {plan.table} have no {metric.column} yet; they do not count for {name}")
+            notes.append(f"{count_text(n, 'row')} of {plan.table} without {metric.column} yet, not counted for {name}")
     made |= {name: tables.texts(rows[f"segment {name}"]).fillna("unknown") for name in plan.segments}
     return ExperimentTables(experiment=experiment, now=now, rows=pd.DataFrame(made), notes=tuple(notes))
 
@@ -148,7 +150,9 @@ def _outcomes(
         where = f"{plan.value} of the table {plan.outcomes} in {events.uri}"
         made["value"] = tables.numbers(rows["value"], where)
         if n := int((made["event"].isin(valued) & ~np.isfinite(made["value"])).sum()):
-            raise SourceError(f"{where} is empty or infinite in {n:,} rows of {' and '.join(sorted(valued))}")
+            raise SourceError(
+                f"{where} is empty or infinite in {count_text(n, 'row')} of {' and '.join(sorted(valued))}"
+            )
         made["value"] = made["value"].where(made["event"].isin(valued), 1.0)
     if plan.id:
         made["id"] = rows["id"]
@@ -158,9 +162,9 @@ def _outcomes(
 def _known(rows: pd.DataFrame, columns: dict[str, str], table: str, notes: list[str]) -> pd.DataFrame:
     """Rows with a unit; one without a time is an error, since nobody knows on which side of the exposure it lies."""
     if columns["ds"] and (n := int(rows["ds"].isna().sum())):
-        raise SourceError(f"{n:,} rows of the table {table} have no {columns['ds']}; export it whole")
+        raise SourceError(f"the table {table} has {count_text(n, 'row')} without {columns['ds']}; export it whole")
     absent = rows["unit"].isna()
     if n := int(absent.sum()):
-        notes.append(f"{n:,} rows of {table} have no {columns['unit']} and are left out")
+        notes.append(f"{count_text(n, 'row')} of {table} without {columns['unit']}, left out")
         rows = rows[~absent]
     return rows.reset_index(drop=True)

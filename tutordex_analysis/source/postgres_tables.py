@@ -1,11 +1,12 @@
-"""Event tables in PostgreSQL: the named columns of the rows in time, in a read-only transaction with a time limit."""
+"""Event tables in PostgreSQL: the named columns of the rows in time, read-only, piece by piece, with limits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,12 @@ from tutordex_analysis.errors import NotHeld, SourceError
 from tutordex_analysis.source.tables import Asked, Moments
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Engine, Table
+    from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table
 
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 LIMIT_SECONDS = 120  # of one statement; the database of a running service is not ours to keep busy
-_ROWS = 100_000  # that are fetched at once
+MOST_ROWS = 5_000_000  # of one table; about a gigabyte as a frame
+_ROWS = 50_000  # that are fetched at once; no more of them are held as the driver makes them
 
 
 class PostgresTables:
@@ -27,12 +29,13 @@ class PostgresTables:
     Args:
         url: `postgresql://user:password@host:port/database`; the password is in no message.
         limit_seconds: The longest that a statement may take.
+        most_rows: The most rows that one question may have; more are refused before they are held.
 
     Raises:
         SourceError: It is no such URL, or the extra `events` is not installed.
     """
 
-    def __init__(self, url: str, *, limit_seconds: float = LIMIT_SECONDS) -> None:
+    def __init__(self, url: str, *, limit_seconds: float = LIMIT_SECONDS, most_rows: int = MOST_ROWS) -> None:
         try:
             import psycopg  # noqa: F401 - SQLAlchemy loads it by name, too late for a sentence of ours
             from sqlalchemy.engine import make_url
@@ -46,7 +49,10 @@ class PostgresTables:
             raise SourceError("events_url is no URL of a database; postgresql://user:password@host/database") from None
         if found.drivername not in SCHEMES:
             raise SourceError(f"events are read from a folder or from postgresql://, not from {found.drivername}://")
-        self._url, self.limit_seconds = found.set(drivername="postgresql+psycopg"), limit_seconds
+        if isinstance(late := found.query.get("password"), str):  # SQLAlchemy prints what stands there
+            found = found.set(password=late).difference_update_query(["password"])
+        self._url = found.set(drivername="postgresql+psycopg")
+        self.limit_seconds, self.most_rows = limit_seconds, most_rows
         port = f":{found.port}" if found.port else ""
         self.uri = f"postgresql://{found.host or 'localhost'}{port}/{found.database or ''}"
 
@@ -69,11 +75,13 @@ class PostgresTables:
                     query = query.where(or_(moment.is_(None), bound))
             for column, values in asked.equals.items():
                 query = query.where(cast(self._column(table, column), Text).in_(values))
-            answer = connection.execute(query)
-            pieces = [pd.DataFrame(part, columns=[*columns], dtype=object) for part in answer.partitions(_ROWS)]
+            times = {name for name, column in asked.columns.items() if column == asked.time}
+            pieces = [
+                _frame(pd.DataFrame(part, columns=[*columns], dtype=object), times)
+                for part in self._pieces(connection, query, asked.table)
+            ]
         rows = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame(columns=[*columns], dtype=object)
-        times = {name for name, column in asked.columns.items() if column == asked.time}
-        return pd.DataFrame({str(name): _typed(rows[name], time=name in times) for name in rows.columns})
+        return _frame(rows, times)
 
     def moments(self, table: str, column: str, start: pd.Timestamp, end: pd.Timestamp) -> Moments:
         """The times of a column in (start, end], and the first and the last of all."""
@@ -82,10 +90,25 @@ class PostgresTables:
         with self._connection() as connection:
             moment = self._moment(self._table(connection, table), column)
             first, last = connection.execute(select(func.min(moment), func.max(moment))).one()
-            rows = connection.execute(select(moment).where(moment > start, moment <= end)).scalars().all()
-        found = _typed(pd.Series(rows, dtype=object), time=True).dt.tz_convert(None)
-        inside = np.sort(found.to_numpy().astype("datetime64[ns]").astype(np.int64))
+            query = select(moment).where(moment > start, moment <= end)
+            parts = self._pieces(connection, query, table)
+            found = [_nanoseconds([row[0] for row in part]) for part in parts]
+        inside = np.sort(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
         return Moments(inside=inside, first=pd.Timestamp(first), last=pd.Timestamp(last))
+
+    def _pieces(self, connection: Connection, query: Select[Any], table: str) -> Iterator[Sequence[Row[Any]]]:
+        """The rows of a query as the server hands them over, from a cursor of its own; refuses too many."""
+        n = 0
+        asked = query.limit(self.most_rows + 1).execution_options(yield_per=min(_ROWS, self.most_rows + 1))
+        with connection.execute(asked) as answer:
+            for part in answer.partitions():
+                n += len(part)
+                if n > self.most_rows:
+                    raise SourceError(
+                        f"the table {table} in {self.uri} has more than {self.most_rows:,} rows for this question; ask "
+                        "for less time (start: and end: of the experiment), or export it to a folder of Parquet files"
+                    )
+                yield part
 
     @cached_property
     def _engine(self) -> Engine:
@@ -111,8 +134,10 @@ class PostgresTables:
     def _plain(self, error: Exception) -> str:
         """The database's own words on one line, without the password."""
         words = " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())
-        secret = self._url.password
-        return words.replace(secret, "***") if secret else words
+        secret = self._url.password or ""
+        for written in dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))):
+            words = words.replace(written, "***") if written else words
+        return words
 
     def _table(self, connection: Connection, name: str) -> Table:
         from sqlalchemy import MetaData, Table
@@ -148,6 +173,17 @@ class PostgresTables:
                 "make it timestamptz"
             )
         return found
+
+
+def _frame(rows: pd.DataFrame, times: set[str]) -> pd.DataFrame:
+    """Rows with the types that exported ones have; what is in several pieces is done again once they are together."""
+    return pd.DataFrame({str(name): _typed(rows[name], time=name in times) for name in rows.columns})
+
+
+def _nanoseconds(moments: Sequence[object]) -> np.ndarray:
+    """Times as nanoseconds since 1970."""
+    found = _typed(pd.Series(moments, dtype=object), time=True).dt.tz_convert(None)
+    return np.asarray(found.to_numpy().astype("datetime64[ns]"), dtype=np.int64)
 
 
 def _typed(column: pd.Series, *, time: bool) -> pd.Series:

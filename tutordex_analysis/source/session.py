@@ -85,13 +85,23 @@ class Session(requests.Session):
         attempt = 1
         while True:
             try:
-                return self._once(method, url, form, asked)
+                sent = {"data": dict(form)} if method == "POST" else {"params": dict(form)}
+                return self._once(method, url, sent, asked)
             except answer.TryAgain as fault:
                 wait = fault.after_seconds
                 if attempt >= ATTEMPTS or (wait is not None and wait > LONGEST_WAIT_SECONDS):
                     raise SourceError(f"{fault} (asked {attempt} times)" if attempt > 1 else str(fault)) from fault
                 self.pause(wait if wait is not None else _backoff(attempt))
                 attempt += 1
+
+    def change(self, method: str, url: str, document: object = None) -> bytes:
+        """The body of a 200 answer to a request that changes something, with a document as JSON; asked once only.
+
+        Raises:
+            TryAgain: It may or may not have been done; look before asking again.
+            SourceError: Any other fault.
+        """
+        return self._once(method, url, {} if document is None else {"json": document}, self.address)
 
     def request(  # the signature is that of requests
         self,
@@ -112,11 +122,10 @@ class Session(requests.Session):
         response.status_code, response.raw, response.encoding = 200, io.BytesIO(body), "utf-8"
         return response
 
-    def _once(self, method: str, url: str, form: Mapping[str, str], asked: str) -> bytes:
-        sent = {"data": dict(form)} if method == "POST" else {"params": dict(form)}
+    def _once(self, method: str, url: str, sent: Mapping[str, Any], asked: str) -> bytes:
         timeout = (min(CONNECT_SECONDS, self.timeout), self.timeout)
         try:
-            response = super().request(method, url, stream=True, verify=self.verify, timeout=timeout, **sent)  # type: ignore[arg-type]
+            response = super().request(method, url, stream=True, verify=self.verify, timeout=timeout, **sent)
             with response:
                 # read in one go: .content would take it in pieces of 10 kB
                 body = response.raw.read(decode_content=True)

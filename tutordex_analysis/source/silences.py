@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tutordex_analysis.promql import Matcher
 from tutordex_analysis.source.session import Session
 
 FILE = "silences.json"  # in the archive of a source, in the form of the API
+NO_COMMENT = "no comment"
 _ROUTING = frozenset({"severity", "component"})  # labels of every alert of a rule; the others tell alerts of one apart
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, FrameError)
 
@@ -34,6 +35,8 @@ class Silence:
         end: First moment that is no longer in it; for one that was ended early, that moment.
         matchers: What the labels of a silenced alert are.
         comment: Why.
+        by: Who made it; "" where that is not kept.
+        state: pending, active or expired at the time of the answer; "" for one that was kept.
     """
 
     key: str
@@ -41,6 +44,8 @@ class Silence:
     end: pd.Timestamp
     matchers: tuple[Matcher, ...]
     comment: str
+    by: str = ""
+    state: str = field(default="", compare=False)
 
 
 def read(session: Session) -> tuple[Silence, ...]:
@@ -96,6 +101,7 @@ def _entry(one: Silence) -> dict[str, object]:
         "startsAt": one.start.isoformat(),
         "endsAt": one.end.isoformat(),
         "comment": one.comment,
+        **({"createdBy": one.by} if one.by else {}),
         "matchers": [{"name": m.label, "value": m.value, "isRegex": m.regex, "isEqual": m.equal} for m in one.matchers],
     }
 
@@ -117,7 +123,9 @@ def parsed(entries: list[dict[str, Any]]) -> tuple[Silence, ...]:
                 Matcher(m["name"], m["value"], regex=bool(m["isRegex"]), equal=bool(m.get("isEqual", True)))
                 for m in one["matchers"]
             ),
-            comment=" ".join(str(one.get("comment", "")).split()) or "no comment",
+            comment=" ".join(str(one.get("comment", "")).split()) or NO_COMMENT,
+            by=" ".join(str(one.get("createdBy", "")).split()),
+            state=str((one.get("status") or {}).get("state", "")),
         )
         for one in entries
     ]
