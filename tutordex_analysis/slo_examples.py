@@ -28,6 +28,8 @@ _RATE = 10.0  # events a minute, where that is enough for the least events
 _SAID = 0.9  # of the limit: not enough
 _MORE = 1.1  # of it: enough
 _EXACT = 1024  # binary parts of an event: sums of them have no tail of digits, which would look like a restart
+_RARE = 1 / 64  # events a minute at night
+_DAY = 24 * 60
 _NO_NUMBERS = 70  # minutes, each of which must be written
 
 
@@ -70,11 +72,15 @@ class _Case:
         yield self._example("counters of two processes", [(at, *much)], fires=_bad(much), more="twin")
         yield self._example("under the limit", [(at, *self._share(slow * _SAID))])
         yield self._example("ten times the traffic, under the limit", [(at, *self._share(slow * _SAID, 10))])
-        yield self._example("it burned and is over", [(at - self._over, *much), (self._over, *self._share(0))])
+        over = at + self._over
+        yield self._example("it burned and is over", [(at, *much), (self._over, *self._share(0))], at=over)
+        if self._is_ticket:
+            stray = [(at, *much), (self._over - 150, _RARE, 0.0), (1, 0.0, 1.0), (149, _RARE, 0.0)]
+            yield self._example("it burned days ago, and a single one is bad since", stray, at=over)
         if self.slo.least > 3 or self.slo.least_bad > 1:
-            yield self._example("one of three is bad", [(at - 30, 0, 0), (1, 0, 1), (1, 2, 0), (28, 0, 0)])
+            yield self._example("one of three is bad", [(at - 31, 0, 0), (1, 0, 1), (1, 2, 0), (29, 0, 0)])
         few = self.slo.least_bad - 1
-        yield self._example("one bad event too few", [(at - 30, 0, 0), (1, self.slo.least, few), (29, 0, 0)])
+        yield self._example("one bad event too few", [(at - 31, 0, 0), (1, self.slo.least, few), (30, 0, 0)])
         yield self._example("no events", [(at, 0, 0)])
         yield self._example("no numbers", [], more="NaN", at=_NO_NUMBERS)
         yield self._example("no series", [], more="absent")
@@ -84,13 +90,17 @@ class _Case:
             yield self._example("all are quick but wait too long", fires, fires=1.0, more="late")
 
     @property
+    def _is_ticket(self) -> bool:
+        return self.some[0].severity == "ticket"
+
+    @property
     def _longest(self) -> int:
         return max(_minutes(one.long) for one in self.some)
 
     @property
     def _at(self) -> int:
         """Minutes after which it is looked at: the longest window is full where that is hours."""
-        return 8 * 60 if self._longest <= 6 * 60 else 31 * 60
+        return 31 * 60 if self._is_ticket else 8 * 60
 
     @property
     def _gone(self) -> int:
@@ -99,13 +109,13 @@ class _Case:
 
     @property
     def _over(self) -> int:
-        """Minutes in which every short window has passed, and the alert is let go."""
-        return 2 * max(_minutes(one.short) for one in self.some)
+        """Minutes in which every short window has passed, and the alert is let go, a ticket after a day."""
+        return 2 * max(_minutes(one.short) for one in self.some) + self._is_ticket * _DAY
 
     @property
     def _pause(self) -> int:
-        """Minutes in which the shortest window holds no event any more."""
-        return min(_minutes(one.short) for one in self.some) + 5
+        """Minutes after which no short window holds an event, and what fired in one is over."""
+        return max(_minutes(one.short) for one in self.some) + 30
 
     def _share(self, bad: float, times: float = 1.0) -> tuple[float, float]:
         """Good and bad events a minute, enough of them for the least of an hour."""

@@ -2,7 +2,8 @@
 
 An alert's value is the bad share of a long window. At low traffic three things keep it honest: fewer than `least`
 events or `least_bad` bad ones never fire; the first event of a new series counts (`slo_events`); and where the short
-window holds no event, the last one that held some speaks for it.
+window of a page holds no event, the last one that held some speaks for it, while a ticket, whose long window remembers
+an outage for days, is not opened by a single bad event in the short one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from tutordex_analysis.slo_events import bad, events, record
 
 _SLOWER = duration("1h")  # windows longer than this are computed every two minutes
 _HOLD: Mapping[Severity, str] = {"page": "2m", "ticket": "15m"}
-_KEEP: Mapping[Severity, str] = {"page": "15m", "ticket": "1h"}  # one good event between bad ones is no end
+# One good event between bad ones is no end; and a ticket that closes at night would be opened again each morning.
+_KEEP: Mapping[Severity, str] = {"page": "15m", "ticket": "1d"}
+_STRAY = 1  # bad events in the short window of a ticket that say nothing, while the long one still holds an old outage
 _HALF = 0.5  # increase() gives fractions: 4.98 for five
 
 
@@ -155,11 +158,12 @@ def _burns(slo: Slo, pair: Pair) -> str:
     """The bad share of the long window, where it and the short one burn faster than the factor."""
     counted, least = record(slo, "events", pair.long), slo.least - _HALF
     wrong, least_bad = record(slo, "bad", pair.long), slo.least_bad - _HALF
-    last = f"last_over_time({record(slo, 'bad_fraction', pair.short)}[{pair.long}])"
-    return (
-        f"({wrong} > {least_bad:g}) / ({counted} > {least:g}) > {pair.limit:.10g}\n"
-        f"  and on () {last} > {pair.limit:.10g}"
-    )
+    burns = f"({wrong} > {least_bad:g}) / ({counted} > {least:g}) > {pair.limit:.10g}"
+    last = record(slo, "bad_fraction", pair.short)
+    if pair.severity == "page":
+        return f"{burns}\n  and on () last_over_time({last}[{pair.long}]) > {pair.limit:.10g}"
+    many = f"{record(slo, 'bad', pair.short)} > {_STRAY + _HALF:g}"
+    return f"{burns}\n  and on () {last} > {pair.limit:.10g}\n  and on () {many}"
 
 
 def _every_window(slo: Slo, some: Iterable[Pair]) -> str:
@@ -173,10 +177,15 @@ def _meaning(slo: Slo, some: list[Pair], *, page: bool) -> str:
         for one in some
     )
     pace = "is gone within days" if page else "does not last for its period, which can wait for a working day"
+    short = (
+        "where the shorter one has none, its last share counts"
+        if page
+        else "nor does a single bad one in the shorter; it ends after a day without"
+    )
     return (
         f"The promise is {_percent(slo.objective)} of {slo.noun} over {slo.period}. The bad share is over {over}. "
         f"At this pace the error budget {pace}. Fewer than {slo.least} {slo.noun} or {slo.least_bad} bad ones in the "
-        f"longer window never fire; where the shorter one has none, its last share counts."
+        f"longer window never fire; {short}."
     )
 
 
