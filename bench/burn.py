@@ -83,7 +83,8 @@ def measure(name: str, promise: Promise, months: int) -> list[Line]:
     """Both rule sets on the same months."""
     some = tuple(one for one in pairs("30d", 1 - promise.objective) if one.severity == "page")
     sets: Mapping[str, Firing] = {"ours": ours, "sloth": sloth}
-    false, found, after, few = ({key: [] for key in sets} for _ in range(4))  # type: ignore[var-annotated]
+    false, after, few = (dict[str, list[int]]((key, []) for key in sets) for _ in range(3))
+    found: dict[str, list[bool]] = {key: [] for key in sets}
     for seed in range(months):
         one = month(promise, seed)
         hour = rolling(one.total, 60), rolling(one.bad, 60)

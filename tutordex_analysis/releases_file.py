@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -11,22 +10,13 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tutordex_analysis import disk, yaml_file
-from tutordex_analysis.errors import CatalogueError, FrameError
-from tutordex_analysis.moment import instant
+from tutordex_analysis.errors import CatalogueError
 from tutordex_analysis.rule import Rule
+from tutordex_analysis.spec import moment_of
 
 State: TypeAlias = Literal["released", "shadow"]
 NAME = "releases.yaml"  # in a catalogue folder
 _HEAD = "# Alerts that left shadow, or went back (docs/alerting.md#shadow); the last of an alert counts.\nreleases:\n"
-
-
-def _moment(value: object) -> object:
-    if not isinstance(value, (str, dt.datetime)):
-        raise CatalogueError(f'{value} has no time of day; write a moment like "2026-03-01T09:00+08:00"')
-    try:
-        return instant(value)
-    except FrameError as error:
-        raise CatalogueError(str(error)) from error
 
 
 class Release(BaseModel):
@@ -38,7 +28,7 @@ class Release(BaseModel):
     state: State = Field(description="released: it calls; shadow: it is back in shadow")
     reason: str = Field(description="Why")
     by: str = Field("", description="Who says so")
-    made: Annotated[Any, AfterValidator(_moment)] = Field(description="When it was made")
+    made: Annotated[Any, AfterValidator(moment_of)] = Field(description="When it was made")
     forced: bool = Field(False, description="Released although the gate did not say that it is ready")
     gate: str = Field("", description="What the gate said of it")
 
