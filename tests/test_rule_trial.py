@@ -7,6 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tutordex_analysis import catalogue_file, cli, rule_trial
+from tutordex_analysis.frame import TimeRange
+from tutordex_analysis.mask import Mask
+from tutordex_analysis.question import backtest_rules
 from tutordex_analysis.question.alert_load import QUESTION
 from tutordex_analysis.settings import Settings
 from tutordex_analysis.source.connect import connect, sample
@@ -157,3 +160,59 @@ def test_a_server_without_old_rules_says_how_to_name_them(home, rules, why):
     assert trial.result is None
     assert why in trial.sentence
     assert "--save SOURCE" in trial.sentence
+
+
+def only(name, folder):
+    """The shipped catalogue with one alert."""
+    gone = {one: None for one in catalogue_file.load().rules if one != name}
+    folder.mkdir()
+    (folder / "rules.yaml").write_text(json.dumps({"rules": gone}))
+    return catalogue_file.load(folder)
+
+
+def test_limits_of_capacity_move_in_a_backtest_too(home):
+    source = connect(sample(), catalogue=only("HostDiskLow", home / "mine"))
+    newest = source.last("1d", step="1h").end
+    day = TimeRange(newest - pd.Timedelta("1D"), newest, "60s")
+    seen = []
+    limits = rule_trial.walked(source, day, on_day=lambda done, total: seen.append((done, total)))
+    values = limits["HostDiskLow"].dropna()
+    assert {"ds", "value", "mountpoint"} <= {*values.columns}
+    assert values["value"].between(0.6, 0.95).all()
+    assert rule_trial._learned(limits) == ("HostDiskLow",)
+    assert seen[-1] == (len(seen), len(seen))
+    assert rule_trial.walked(source, day, capacity=False) == {}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("published", [0.9, 0.2])
+def test_an_alert_on_scores_is_tried_where_scores_were_published(home, published):
+    """One hour far out, in an incident of which it is known which signal showed it."""
+    catalogue = only("SignalUnusual", home / "mine")
+    start, name = END - pd.Timedelta("2D"), "tutordex_anomaly_score"
+    at = pd.date_range(END - published * pd.Timedelta("2D"), END, freq="1min", inclusive="left")
+    bad = (at >= END - pd.Timedelta("5h")) & (at < END - pd.Timedelta("4h"))
+    scores = [
+        f'{name}{{signal="posts_seen"}} {4 if b else 0.5} {t.timestamp():.0f}' for t, b in zip(at, bad, strict=True)
+    ]
+    fresh = "tutordex_generated_timestamp_seconds"
+    stamps = [f'{fresh}{{family="{name}"}} {t.timestamp():.0f} {t.timestamp():.0f}' for t in at]
+    text = [f"# TYPE {name} gauge", *scores, f"# TYPE {fresh} gauge", *stamps, "# EOF", ""]
+    (home / "scores.txt").write_text("\n".join(text))
+    hours = (END - pd.Timedelta("5h"), END - pd.Timedelta("4h"))
+    mask = Mask(
+        start=hours[0], end=hours[1], reason="flood", origin="incident", expires=END, signals=("assignments_parsed",)
+    )
+    with LocalPrometheus(home / "server", openmetrics=[home / "scores.txt"]) as server:
+        result = rule_trial.trial(
+            {rule_trial.HUMAN: rule_trial.ours(catalogue)},
+            connect(server.url, catalogue=catalogue),
+            TimeRange(start, END, "60s"),
+            known=[mask],
+            concerns=backtest_rules.by_signals(catalogue),
+        )
+    rows = result.alerts.set_index("alert")
+    if published < 0.5:
+        assert "SignalUnusual" not in rows.index  # that it was silent would prove nothing
+    else:
+        assert rows.loc["SignalUnusual", ["fired", "found", "known", "false"]].tolist() == [1, 1, 1, 0]

@@ -62,7 +62,7 @@ def backtest(
 
         if page is not None:
             named = {rule_trial.HUMAN if name == "new" else name: groups for name, groups in sets.items()}
-            limits = rule_trial.walked(page, span)
+            limits = rule_trial.walked(page, span, on_day=lambda done, total: show(done, total, "limits, day by day"))
             result = rule_trial.trial(named, source, span, known=known, concerns=concerns, limits=limits, on_alert=told)
         else:
             replays = {

@@ -20,7 +20,7 @@ from tutordex_analysis.mask import Mask, Masks
 from tutordex_analysis.measure import day_text
 from tutordex_analysis.moment import Instant, Span, duration, floor, instant
 from tutordex_analysis.question import backtest_rules, finding, rules_beside, threshold_walk, thresholds
-from tutordex_analysis.question.backtest_rules import Concerns, RuleBacktest
+from tutordex_analysis.question.backtest_rules import SCORE, Concerns, RuleBacktest
 from tutordex_analysis.rule_groups import Group, parse
 from tutordex_analysis.settings import load
 from tutordex_analysis.sink import rule_store, rules
@@ -38,10 +38,8 @@ from tutordex_analysis.source.through import ThroughSource
 NAME = "backtest.json"  # in the folder of a source's ledger
 OLD, HUMAN, LEARNT = rules_beside.SETS
 OnAlert = Callable[[int, int, str], None]
-# No history has what these read: they tell of our publisher, or are in shadow and read its scores.
-_NO_HISTORY = {
-    *("AnalysisMetricsAbsent", "AnalysisMetricsStale", "LearntLimitRefused", "AnalysisReportFailed", "SignalUnusual")
-}
+# No history has what these read: they tell of our publisher.
+_NO_HISTORY = {"AnalysisMetricsAbsent", "AnalysisMetricsStale", "LearntLimitRefused", "AnalysisReportFailed"}
 _MOSTLY = 0.5
 _COMMAND = "tutordex-analysis rules backtest RULES --old OLD_RULES --url http://… --save SOURCE"
 
@@ -122,7 +120,7 @@ def of(source: Source, *, window: Span = "14d", as_of: Instant = "") -> Trial:
         span,
         known=known_incidents(source, span),
         concerns=backtest_rules.by_signals(catalogue),
-        limits=walked(source, span),
+        limits=walked(source, span, capacity=False),
     )
     return Trial(result=made, note="The rules that are loaded there, beside ours.")
 
@@ -188,8 +186,9 @@ def replays(
     def told(name: str) -> OnAlert:
         return lambda done, total, alert: on_alert(name, done, total, alert) if on_alert else None
 
+    gone = _NO_HISTORY | ({*()} if _scored(source, span) else _on_scores(sets))
     found = {
-        name: paced(source, groups, span.start, span.end, human=True, without=_NO_HISTORY, on_alert=told(name))
+        name: paced(source, groups, span.start, span.end, human=True, without=gone, on_alert=told(name))
         for name, groups in sets.items()
     }
     if HUMAN not in found or not limits:
@@ -208,18 +207,37 @@ def replays(
     return {**found, LEARNT: swapped(found[HUMAN], moved)}
 
 
+def _on_scores(sets: Mapping[str, Sequence[Group]]) -> set[str]:
+    """Alerts that read how unusual a signal is."""
+    rules = (rule for groups in sets.values() for group in groups for rule in group.rules)
+    return {rule.name for rule in rules if rule.kind == "alert" and SCORE in rule.expr}
+
+
+def _scored(source: Source, span: TimeRange) -> bool:
+    """Whether scores were published for most of a stretch; where they were not, silence would prove nothing."""
+    hours = TimeRange(span.start, span.end, "1h")
+    there = source.query(f"count({SCORE})", hours)
+    return bool((there["y"] > 0).sum() >= _MOSTLY * len(hours))
+
+
 def walked(
-    source: Source, span: TimeRange, *, masks: Masks | None = None, window: Span = "120d"
+    source: Source,
+    span: TimeRange,
+    *,
+    masks: Masks | None = None,
+    window: Span = "120d",
+    capacity: bool = True,
+    on_day: Callable[[int, int], None] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The limits of each hour of a stretch, each learnt from what was known then; {} where none was learnt.
-
-    Those of capacity stay human: they take a forecast each.
 
     Args:
         source: Where history is read.
         span: The stretch.
         masks: What is not learnt from; what is known of the source when left out.
         window: How much history before the stretch is read.
+        capacity: Whether those of capacity move too; they take a forecast a week and signal, three seconds each.
+        on_day: Progress: days done, in all.
 
     Returns:
         By alert: ds, value (NaN: the human one is in force), and a column a label.
@@ -232,7 +250,8 @@ def walked(
         catalogue,
         moments,
         masks=masks if masks is not None else read_masks(source, hours),
-        capacity=False,
+        capacity=capacity,
+        on_day=on_day,
     )
     return {} if found.empty else rules_beside.limits(found, moments)
 

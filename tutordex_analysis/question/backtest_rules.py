@@ -19,6 +19,7 @@ from tutordex_analysis.question import finding
 from tutordex_analysis.source.replay_rules import Replay
 
 ALL = "all alerts"
+SCORE = "tutordex_anomaly_score"  # as published
 Concerns: TypeAlias = Callable[[Mask, tuple[str, ...]], bool]
 _WEEK, _HOUR = pd.Timedelta("7D"), pd.Timedelta("1h")
 _SUFFIXES = ("_sum", "_count", "_bucket")
@@ -107,11 +108,14 @@ def backtest(
 
 
 def by_signals(catalogue: Catalogue) -> Concerns:
-    """An alert concerns an incident that names signals when it reads a metric of one of them; any other one too."""
+    """An alert concerns an incident that names signals when it reads a metric of one of them; any other one too.
+
+    Scores are of many signals, so an alert that reads them concerns every incident.
+    """
 
     def concerns(mask: Mask, metrics: tuple[str, ...]) -> bool:
         wanted = {name for signal in mask.signals for name in _metrics_of(catalogue, signal)}
-        return not wanted or bool({plain(one) for one in metrics} & wanted)
+        return not wanted or bool({plain(one) for one in metrics} & {*wanted, SCORE})
 
     return concerns
 

@@ -121,7 +121,7 @@ def by_backtest(
     elif kept.definitions.get(alert) != definition:
         doubt = f"the kept one ({span}) replayed another definition of it ({how})"
     elif learns and alert not in kept.learned:
-        doubt = "it was replayed with its human limit mostly: too little history then, or a limit of capacity"
+        doubt = "it was replayed with its human limit mostly: too little history then"
     elif rows.iloc[0]["problem"]:
         doubt = f"it could not be replayed: {rows.iloc[0]['problem']}"
     elif days * _DAY < terms.backtest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,6 +35,7 @@ def over(
     reach: Span | pd.Timedelta = REACH,
     from_human: bool = True,
     capacity: bool = True,
+    on_day: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Limits that were not human at past moments; where there is no row for a moment, the human value was in force.
 
@@ -49,6 +50,7 @@ def over(
         reach: How long a limit must serve, zero for its moment alone; publish looks 90 minutes ahead.
         from_human: The first limit moves on from the human value, as a first run does; false: it is what history says.
         capacity: Whether limits of capacity are learnt.
+        on_day: Progress: days done, in all.
 
     Returns:
         Columns alert, labels (a dict), ds, value, in_force (learnt or railed), a row a moment.
@@ -64,7 +66,8 @@ def over(
     rest = {name: histories[name] for rule in rules.values() if (name := _signal(rule)) in histories}
     rows: list[pd.DataFrame] = []
     newest: pd.Timestamp | None = None
-    for cut in moments.floor("1D").unique():
+    days = moments.floor("1D").unique()
+    for number, cut in enumerate(days, start=1):
         known = {name: one[one["ds"] <= cut] for name, one in rest.items()}
         known = {name: one for name, one in known.items() if len(one)}
         afresh = newest is None or cut >= newest + _WEEK
@@ -73,6 +76,8 @@ def over(
         walk.learn(known, ahead, cut)
         mine = moments[(moments >= cut) & (moments < cut + _DAY)]
         rows += walk.limits(mine)
+        if on_day is not None:
+            on_day(number, len(days))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(COLUMNS))
 
 
