@@ -43,8 +43,14 @@ def world(seed: int) -> World:
     return World(start=end - LENGTH, end=end, seed=seed, size="sample", incidents=kinds, calm=WARM_UP)
 
 
-def made(one: World, home: Path) -> Path:
-    """The folder of a world's archive and its truth; they are made once, then found again."""
+def made(one: World, home: Path, *, loaded: Path | None = None) -> Path:
+    """The folder of a world's archive and its truth; they are made once, then found again.
+
+    Args:
+        one: The world.
+        home: The folder.
+        loaded: That of a server, not started, that holds the world already.
+    """
     known = catalogue_file.load()
     parts = {name: known.signal(name).parts for name in watched(known)}
     mark, wanted = home / "complete", repr((one, parts))
@@ -52,15 +58,16 @@ def made(one: World, home: Path) -> Path:
         return home
     shutil.rmtree(home, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="tutordex-bench-") as scratch:
-        server = LocalPrometheus(Path(scratch))
-        load_world(server, one)
+        server = LocalPrometheus(loaded or Path(scratch))
+        if loaded is None:
+            load_world(server, one)
         with server:
             source, now = PrometheusSource(server.url, catalogue=known), one.range.end + pulling.HOLD_BACK
             length = one.range.end - one.range.start
             result = pulling.pull(source, home / "tutordex", parts, step=BASE, since=length, now=now)
             if result.failed:
                 raise SystemExit(result.table.to_string())
-        shutil.copy(Path(scratch) / "truth.json", home / "truth.json")
+        shutil.copy(server.folder / "truth.json", home / "truth.json")
     mark.write_text(wanted, encoding="utf-8")
     return home
 

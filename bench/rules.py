@@ -71,7 +71,11 @@ def main() -> int:
         began = time.monotonic()
         results.append(_judged(one, truth, _replayed(server, learnt, one, sets)))
         longest = max(longest, time.monotonic() - began)
-        print(f"world {seed} took {time.monotonic() - began:.0f} s", flush=True)
+        every = results[-1].alerts.query("alert == @ALL").itertuples()
+        said = "; ".join(
+            f"{one.rules} {one.found} of {one.known}, {one.false_a_week:.2f} false a week" for one in every
+        )
+        print(f"world {seed} took {time.monotonic() - began:.0f} s: {said}", flush=True)
     print(f"\n{_COUNTING}")
     shares = _told(results, truth_kinds=sorted(worlds.INCIDENTS))
     lines = [Line(case="rules", what="seconds a loaded world, the longest", value=longest, target=_SECONDS)]
@@ -105,12 +109,13 @@ def _learnt(one: World, folder: Path, seed: int) -> LocalPrometheus:
     mark, wanted = home / "learnt", _made_of(one, catalogue, reach=thresholds.REACH)
     if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
         return LocalPrometheus(home)
-    archive = ArchiveSource(worlds.made(one, folder / f"world-{seed:02}"))
+    loaded = folder / f"rules-{seed:02}"
+    archive = ArchiveSource(worlds.made(one, folder / f"world-{seed:02}", loaded=loaded))
     histories = thresholds.gather(archive, catalogue, archive.last(worlds.LENGTH, step=duration("1h")))
     hours = pd.date_range(one.range.start + _DAY_ONE, one.range.end, freq="1h")
     limits = threshold_walk.over(histories, catalogue, hours, reach=thresholds.REACH, capacity=False)
     shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(folder / f"rules-{seed:02}", home)
+    shutil.copytree(loaded, home)
     server = LocalPrometheus(home)
     _replays.put(server, limits, one.range.start + worlds.WARM_UP - duration("1d"), one.range.end)
     mark.write_text(wanted, encoding="utf-8")

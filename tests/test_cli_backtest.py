@@ -97,3 +97,8 @@ def test_mistakes_are_one_sentence(files):
     code, _, error = run(files, files / "new.yml")
     assert code == 2
     assert "name a server" in error
+    code, _, error = run(
+        files, files / "new.yml", "--url", "http://127.0.0.1:1", "--save", "data/sample", "--every", "5m"
+    )
+    assert code == 2
+    assert "leave out --every 5m" in " ".join(error.replace("│", " ").split())

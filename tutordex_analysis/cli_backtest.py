@@ -24,7 +24,7 @@ def backtest(
     url: Annotated[str, typer.Option("--url", "--source", help="URL of a Prometheus; nothing is written to it.")] = "",
     window: Annotated[str, typer.Option(help="How far back.")] = "28d",
     as_of: Annotated[str, typer.Option(help='End at a past moment, like "2026-03-01T08:00+08:00".')] = "",
-    every: Annotated[str, typer.Option(help="Interval of evaluation.")] = "60s",
+    every: Annotated[str, typer.Option(help="Interval of evaluation; with --save it is 60s, longer for days.")] = "60s",
     incidents: Annotated[
         Path | None, typer.Option(help="What is known to have happened; the incidents file of the settings.")
     ] = None,
@@ -40,6 +40,7 @@ def backtest(
 ) -> None:
     """Say how often alerts would have fired, in which known incidents, how soon, and how often for nothing."""
     from tutordex_analysis import catalogue_file, rule_trial
+    from tutordex_analysis.moment import duration
     from tutordex_analysis.question import backtest_rules
     from tutordex_analysis.settings import load
     from tutordex_analysis.source.connect import connect, server_of, settled
@@ -50,6 +51,10 @@ def backtest(
     address = url or settings.prometheus_url
     if not address or "://" not in address:
         raise typer.BadParameter("name a server: --url http://host:9090, or prometheus_url in tutordex.toml")
+    if save and duration(every) != duration("60s"):
+        raise typer.BadParameter(
+            f"--save evaluates rules every 60s, and those with long windows less often; leave out --every {every}"
+        )
     sets = {name: _groups(paths) for name, paths in (("old", old or []), ("new", files)) if paths}
     source = server_of(address, settings, catalogue_file.load(settings.catalogue))
     span = settled(source, window, step=every, as_of=as_of)

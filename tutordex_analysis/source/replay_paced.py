@@ -1,4 +1,7 @@
-"""Rules replayed over weeks in minutes: long windows at longer steps, since a day hardly moves in a minute."""
+"""Rules replayed over weeks in minutes: long windows at longer steps, since a day hardly moves in a minute.
+
+What such a rule reads of recorded series over time (`last_over_time(record[6h])`) is taken five times a step.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from tutordex_analysis.source.replay_rules import Asked, Replay, Thresholds, rep
 
 # By the longest window of a rule, how often it is evaluated.
 STEPS = (("35m", "60s"), ("2h", "2m"), ("8h", "10m"), ("2d", "15m"), ("4d", "20m"), ("400d", "6h"))
+_TAKEN = 5  # times a step
 _WINDOW = re.compile(r"\[(\d+[smhdw])")
 
 
@@ -53,13 +57,15 @@ def paced(
     for step, some in _by_step(groups, known, gone):
         names = {rule.name for group in some for rule in group.rules if rule.kind == "alert"}
         given = {**(dict.fromkeys(names, nothing) if human else {}), **(limits or {})}
+        seconds = max(every_seconds, duration(step).total_seconds() / _TAKEN)
+        slowed = [replace(group, every_seconds=max(group.every_seconds or every_seconds, seconds)) for group in some]
 
         def told(done: int, _: int, name: str, *, before: int = count) -> None:
             if on_alert:
                 on_alert(before + done, total, name)
 
         one = replay(
-            source, some, TimeRange(start, end, step), thresholds=given, every_seconds=every_seconds, on_alert=told
+            source, slowed, TimeRange(start, end, step), thresholds=given, every_seconds=every_seconds, on_alert=told
         )
         found.append(
             (one.rules.assign(rule=one.rules["rule"] + count), one.active.assign(rule=one.active["rule"] + count))
