@@ -152,3 +152,24 @@ def test_a_templates_variables_get_values_as_they_are():
         template.silences({"channel": " "})
     with pytest.raises(CatalogueError, match="one_channel has no variable 'chanel'; its variables: channel"):
         template.silences({"channel": "x", "chanel": "y"})
+
+
+def muted(*selectors):
+    """Cause → alerts that nobody hears of while these are silenced."""
+    found = labelled.still_muted([matchers_of(one) for one in selectors], ALERTS)
+    return {name: {one.name for one in others} for name, others in found.items()}
+
+
+def test_a_silenced_alert_still_mutes_what_it_explains():
+    explained = {"ChannelDeclining", "ChannelStalenessWarning", "PostsVolumeDrop"}
+    assert muted('{alertname="CollectorStalled"}') == {"CollectorStalled": explained}
+    both = muted('{alertname="CollectorStalled"}', '{alertname="PostsVolumeDrop"}')
+    assert both == {"CollectorStalled": explained - {"PostsVolumeDrop"}}  # silenced on purpose
+    assert muted('{alertname="HostDiskLow"}') == {}
+
+
+def test_a_cause_counts_only_with_the_labels_that_are_silenced():
+    of = {job: muted(f'{{alertname="PrometheusTargetDown", job="{job}"}}') for job in ("tutordex_collector", "other")}
+    assert "CollectorStalled" in of["tutordex_collector"]["PrometheusTargetDown"]
+    assert of["other"] == {}
+    assert of["tutordex_collector"] == muted('{alertname="PrometheusTargetDown"}')

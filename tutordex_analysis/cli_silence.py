@@ -12,6 +12,7 @@ from tutordex_analysis.console import Json, examples, show_table
 if TYPE_CHECKING:
     from tutordex_analysis.catalogue import Catalogue
     from tutordex_analysis.maintenance import Maintenance
+    from tutordex_analysis.silence import Matchers
     from tutordex_analysis.sink.silence_journal import Journal
     from tutordex_analysis.sink.silence_plan import Plan
     from tutordex_analysis.sink.silence_server import SilenceServer
@@ -217,7 +218,14 @@ def _show(made: Plan, catalogue: Catalogue, *, as_json: bool) -> None:
     from tutordex_analysis import labelled
     from tutordex_analysis.sink import silence_table
 
-    show_table(silence_table.plan_table(made, labelled.alerts_of(catalogue)), as_json=as_json)
+    alerts = labelled.alerts_of(catalogue)
+    show_table(silence_table.plan_table(made, alerts), as_json=as_json)
+    windows: dict[str, list[Matchers]] = {}
+    for one in (*made.makes, *(kept for kept, _ in made.keeps)):
+        windows.setdefault(one.title, []).append(one.matchers)
+    for title, silences in windows.items():
+        for cause, muted in labelled.still_muted(silences, alerts).items():
+            _say(f"{title}: {cause} is silenced, and while it fires {labelled.names_of(muted)} reach nobody either")
 
 
 def _catalogue() -> Catalogue:

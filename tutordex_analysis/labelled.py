@@ -9,7 +9,7 @@ import pandas as pd
 
 from tutordex_analysis.catalogue import Catalogue
 from tutordex_analysis.moment import duration
-from tutordex_analysis.silence import Matchers, fit, text_of
+from tutordex_analysis.silence import Matchers, fit, matchers_of, text_of
 
 WATCHDOG = "Watchdog"
 LOUD = "critical"
@@ -27,11 +27,13 @@ class Labelled:
         fixed: Labels with the value that they always have, alertname among them.
         open: Labels that it has with any value, such as channel.
         hold: How long it is so before the alert fires.
+        muted_by: Selectors of the alerts that explain it: while they fire, silenced or not, it reaches nobody.
     """
 
     fixed: Mapping[str, str]
     open: frozenset[str]
     hold: pd.Timedelta
+    muted_by: tuple[Matchers, ...] = ()
 
     @property
     def name(self) -> str:
@@ -50,6 +52,7 @@ def alerts_of(catalogue: Catalogue) -> tuple[Labelled, ...]:
             fixed={"alertname": rule.name, **rule.labels},
             open=frozenset(rule.by),
             hold=duration(rule.hold) if rule.hold != "0s" else pd.Timedelta(0),
+            muted_by=tuple(matchers_of(one) for one in rule.muted_by),
         )
         for rule in catalogue.rules.values()
     )
@@ -58,6 +61,31 @@ def alerts_of(catalogue: Catalogue) -> tuple[Labelled, ...]:
 def reached(matchers: Matchers, alerts: Iterable[Labelled]) -> tuple[Labelled, ...]:
     """The alerts that these matchers would silence."""
     return tuple(one for one in alerts if one.reached_by(matchers))
+
+
+def still_muted(silences: Iterable[Matchers], alerts: Iterable[Labelled]) -> dict[str, tuple[Labelled, ...]]:
+    """Alerts that no silence reaches and that a silenced one keeps from everybody while it fires, by its name.
+
+    Alertmanager inhibits with silenced alerts too, so a silence can hide more than it says.
+    """
+    known, asked = tuple(alerts), tuple(silences)
+    loud = [one for one in known if not any(one.reached_by(each) for each in asked)]
+    found: dict[str, tuple[Labelled, ...]] = {}
+    for cause in known:
+        mine = [one for one in asked if cause.reached_by(one)]
+        if muted := tuple(one for one in loud if any(_explains(cause, how, mine) for how in one.muted_by)):
+            found[cause.name] = muted
+    return found
+
+
+def _explains(cause: Labelled, how: Matchers, silences: Iterable[Matchers]) -> bool:
+    """Whether an alert of the cause that one of these silences reaches can be the one that a selector names."""
+    if not cause.reached_by(how):
+        return False
+    named = {**cause.fixed, **{one.label: one.value for one in how if one.equal and not one.regex}}
+    return any(
+        fit(tuple(one for one in each if one.label not in cause.open or one.label in named), named) for each in silences
+    )
 
 
 def unfit(matchers: Matchers, alerts: Iterable[Labelled]) -> str:

@@ -372,6 +372,8 @@ def test_a_silence_at_once_needs_no_file_and_no_sync_takes_it_away(manager, tmp_
     ):
         assert told in " ".join(place.run(*words, "--yes", code=code).split())
     assert len(live(manager)) == 1
+    told = place.run("now", "one_alert", "--value", "alert=CollectorStalled", "--lasts", "1h", *said)
+    assert "CollectorStalled is silenced, and while it fires ChannelDeclining, ChannelStalenessWarning" in told
     one = ["now", "one_channel", "--value", "channel=t.me/x", "--lasts", "2h", *said]
     assert place.run(*one, "--yes").startswith("1 silence made")
 
