@@ -8,8 +8,6 @@ the queue's without its ten minutes of `for`, so that the test need not wait for
 from __future__ import annotations
 
 import contextlib
-import http.server
-import json
 import math
 import os
 import re
@@ -19,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -30,6 +27,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.source.local_alertmanager import LocalAlertmanager
+from tests.web import Web, until
 from tutordex_analysis import catalogue_file, cli
 from tutordex_analysis.sink import rules
 from tutordex_analysis.source.local_server import LocalPrometheus
@@ -41,7 +39,8 @@ KEPT = {ALERT, "QueueBacklogGrowingNoThroughput", "QueueStuckProcessing", "Chann
 KEPT |= {"AnalysisMetricsAbsent", "LearntLimitRefused", "HostDiskLow", "PostsVolumeSpike"}
 LIMIT = f'tutordex:threshold:in_force{{alert="{ALERT}"}}'
 BEGAN = time.monotonic()
-RECEIVERS = ("telegram-warning", "telegram-critical", "blackhole")
+CALLED = "telegram-warning"
+RECEIVERS = (CALLED, "telegram-critical", "blackhole")
 
 
 def steps():
@@ -67,49 +66,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-class Web(http.server.ThreadingHTTPServer):
-    """The stack's queue for Prometheus to scrape, and the receivers that Alertmanager calls."""
-
-    def __init__(self):
-        self.age, self.calls = 300.0, []
-        web = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.answer(f"queue_pending 40\nqueue_oldest_pending_age_seconds {web.age}\n".encode())
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                web.calls += [{**one, "receiver": self.path.strip("/")} for one in body["alerts"]]
-                self.answer(b"")
-
-            def answer(self, body):
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server_address[1]}"
-
-    def told(self, status, receiver="telegram-warning"):
-        """The alert as one receiver was told of it, by status."""
-        mine = (one for one in list(self.calls) if one["labels"]["alertname"] == ALERT)
-        return [one for one in mine if (one["status"], one["receiver"]) == (status, receiver)]
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
 
 
 def past(path):
@@ -206,23 +162,14 @@ class Stack:
         path.with_suffix(".new").replace(path)
 
 
-def until(true, what, seconds=30):
-    """Waits for something, and returns it."""
-    print(f"{time.monotonic() - BEGAN:6.1f} wait")
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.1)
-    return found
-
-
 @pytest.fixture
 def stack(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("TUTORDEX_")]:
         monkeypatch.delenv(name)
     with contextlib.ExitStack() as servers:
-        web = servers.enter_context(Web())
+        web = servers.enter_context(Web(lambda: f"queue_pending 40\nqueue_oldest_pending_age_seconds {web.age}\n"))
+        web.age = 300.0
         receivers = [
             {"name": name, "webhook_configs": [{"url": f"http://{web.address}/{name}", "send_resolved": True}]}
             for name in RECEIVERS
@@ -298,7 +245,7 @@ def test_the_guide_leads_from_nothing_to_learned_limits(stack):
 
     # an incident that the human limit would not see
     web.age = (learned + HUMAN) / 2
-    (first, *_) = until(lambda: web.told("firing"), "nothing was delivered")
+    (first, *_) = until(lambda: web.told(ALERT, receiver=CALLED), "nothing was delivered")
     text = first["annotations"]["description"]
     assert len(text) <= 350
     assert re.match(r"2[67]m; limit 24m, learned .* ago \(human 30m\). Likely: slow LLM", text), text
@@ -312,7 +259,7 @@ def test_the_guide_leads_from_nothing_to_learned_limits(stack):
     hold, free, every, rest = commands(pin)
     stack.do(hold)
     until(lambda: stack.value(LIMIT) == 3600, lambda: log(stack))
-    until(lambda: web.told("resolved"), "its end was not told")
+    until(lambda: web.told(ALERT, "resolved", CALLED), "its end was not told")
     assert stack.alerts() == "none"
     stack.do(free)
     stack.do(every)
@@ -325,7 +272,7 @@ def test_the_guide_leads_from_nothing_to_learned_limits(stack):
     web.calls.clear()
     for command in commands(shadow):
         stack.do(command)
-    until(lambda: web.told("firing", "blackhole"), "not in the black hole")
+    until(lambda: web.told(ALERT, receiver="blackhole"), "not in the black hole")
     assert stack.rules()[ALERT]["labels"]["shadow"] == "true"
 
     # 9: back to the old rules
@@ -334,7 +281,7 @@ def test_the_guide_leads_from_nothing_to_learned_limits(stack):
     stack.do(revert)
     assert "shadow" not in stack.rules()[ALERT]["labels"]
     web.calls.clear()
-    until(lambda: web.told("firing"), "not told after it was taken back")
+    until(lambda: web.told(ALERT, receiver=CALLED), "not told after it was taken back")
     stack.do(f"{revert} --to 0")
     assert stack.rules() == {}
 

@@ -8,11 +8,9 @@ rules have half a minute, so that nobody waits.
 from __future__ import annotations
 
 import contextlib
-import http.server
 import json
 import os
 import re
-import threading
 import time
 
 import numpy as np
@@ -23,6 +21,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.source.local_alertmanager import LocalAlertmanager
+from tests.web import Web, until
 from tutordex_analysis import catalogue_file, cli, connect
 from tutordex_analysis.question import slo, slo_history
 from tutordex_analysis.source.connect import settled
@@ -34,47 +33,6 @@ A_MINUTE = 30.0  # requests
 LASTED = 3 * 3600  # seconds of outage until now
 BAD = 0.2  # of the requests in it
 METRIC = 'backend_http_requests_total{{method="GET",path="/assignments",status_code="{code}",job="tutordex_backend"}}'
-
-
-class Web(http.server.ThreadingHTTPServer):
-    """The API's counters, which go on from what was loaded, and the receiver that Alertmanager calls."""
-
-    def __init__(self, counted, since):
-        self.calls = []
-        web = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                passed = (time.time() - since) / 60 * A_MINUTE
-                now = {"200": counted["200"] + passed * (1 - BAD), "500": counted["500"] + passed * BAD}
-                lines = ["# TYPE backend_http_requests_total counter"]
-                lines += [f"{METRIC.format(code=code)} {int(value)}" for code, value in now.items()]
-                self.answer("\n".join([*lines, ""]).encode())
-
-            def do_POST(self):
-                web.calls += json.loads(self.rfile.read(int(self.headers["Content-Length"])))["alerts"]
-                self.answer(b"")
-
-            def answer(self, body):
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
 
 
 def past(path, now):
@@ -94,6 +52,15 @@ def past(path, now):
     return path, {code: values[-1] for code, values in counted.items()}, at[-1]
 
 
+def counters(counted, since):
+    """What a scrape of the API gets: its counters go on from what was loaded."""
+    passed = (time.time() - since) / 60 * A_MINUTE
+    now = {"200": counted["200"] + passed * (1 - BAD), "500": counted["500"] + passed * BAD}
+    lines = ["# TYPE backend_http_requests_total counter"]
+    lines += [f"{METRIC.format(code=code)} {int(value)}" for code, value in now.items()]
+    return "\n".join([*lines, ""])
+
+
 def overlay():
     """A user's catalogue: the promise of the API and what its rules need, nothing else."""
     known = catalogue_file.load()
@@ -104,14 +71,6 @@ def overlay():
             "records": {name: None for name in known.records if not name.startswith("tutordex:slo:")},
         }
     )
-
-
-def until(true, what, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-    return found
 
 
 def run(*words):
@@ -127,7 +86,7 @@ def stack(tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     with contextlib.ExitStack() as servers:
         before, counted, since = past(tmp_path / "past.txt", int(time.time()) - 60)
-        web = servers.enter_context(Web(counted, since))
+        web = servers.enter_context(Web(lambda: counters(counted, since)))
         config = {
             "route": {"receiver": "hook", "group_wait": "0s", "group_interval": "1s"},
             "receivers": [{"name": "hook", "webhook_configs": [{"url": f"http://{web.address}/hook"}]}],
@@ -192,7 +151,7 @@ def test_an_outage_from_the_budget_to_the_page(stack, tmp_path):
     until(firing, "it does not fire")
     until(lambda: float(firing()[0]["value"]) == pytest.approx(BAD, rel=0.05), "its value is not the share of an hour")
     until(lambda: alert()["state"] == "active", "it does not reach Alertmanager")
-    (call, *_) = until(lambda: [one for one in web.calls if one["labels"]["alertname"] == ALERT], "nobody was called")
+    (call, *_) = until(lambda: web.told(ALERT), "nobody was called")
     assert len(call["annotations"]["description"]) <= 350
     assert re.match(r"\d+\.?\d*%; limit 0\.6%", call["annotations"]["description"])
     assert f"#{ALERT.lower()}" in call["annotations"]["description"]

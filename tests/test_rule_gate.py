@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.source.local_alertmanager import LocalAlertmanager
-from tests.test_alerting_guide import Web, until
+from tests.web import Web, until
 from tutordex_analysis import catalogue_file, cli, releases_file
 from tutordex_analysis.errors import AnalysisError
 from tutordex_analysis.sink import rule_rails, rules
@@ -102,8 +102,7 @@ class Place:
         return row
 
     def told(self, receiver):
-        calls = [one for one in list(self.web.calls) if one["labels"]["alertname"] == ALERT]
-        return [one for one in calls if (one["status"], one["receiver"]) == ("firing", receiver)]
+        return self.web.told(ALERT, receiver=receiver)
 
 
 @contextlib.contextmanager
@@ -115,7 +114,7 @@ def placed(folder, monkeypatch, *, shadow_days):
     (folder / "loaded").mkdir()
     now = int(time.time()) - 60
     with contextlib.ExitStack() as servers:
-        web = servers.enter_context(Web())
+        web = servers.enter_context(Web(lambda: "queue_pending 40\n"))
         receivers = [{"name": n, "webhook_configs": [{"url": f"http://{web.address}/{n}"}]} for n in RECEIVERS]
         base = {"receiver": RECEIVERS[0], "group_wait": "0s", "group_interval": "1s", "group_by": ["alertname"]}
         built = rules.files(catalogue_file.load(folder / "mine"), rules.Links(grafana="", alertmanager="", runbooks=""))

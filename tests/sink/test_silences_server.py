@@ -20,6 +20,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.source.local_alertmanager import PROGRAM, LocalAlertmanager
+from tests.web import Web, until
 from tests.windows import ENTRY, KNOWN, calendar
 from tutordex_analysis import cli, labelled
 from tutordex_analysis.errors import AnalysisError
@@ -137,28 +138,6 @@ def test_critical_alerts_are_silenced_by_the_flag_only(manager):
     assert client.alerts()[0].silenced_by == {*live(manager).values()}
 
 
-class Web(http.server.ThreadingHTTPServer):
-    """Keeps what it is told, as a receiver of alerts."""
-
-    def __init__(self):
-        self.told = []
-        web = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                web.told += [one["labels"]["alertname"] for one in body["alerts"]]
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server_address[1]}"
-
-
 @contextlib.contextmanager
 def serving(server):
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -169,16 +148,9 @@ def serving(server):
         server.server_close()
 
 
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
 def test_an_alert_is_held_back_until_the_silence_ends_by_itself(tmp_path):
     with (
-        serving(Web()) as web,
+        Web() as web,
         LocalAlertmanager(tmp_path / "am", config=WEBHOOK.format(web.address)) as manager,
     ):
         client, now = client_of(manager.url), pd.Timestamp.now("UTC")
@@ -188,10 +160,10 @@ def test_an_alert_is_held_back_until_the_silence_ends_by_itself(tmp_path):
         queue = {"alertname": "QueueOldestPendingTooOld", "component": "queue", "severity": "warning"}
         other = {"alertname": "ApiSlow", "component": "backend", "severity": "warning"}
         manager.call("POST", "alerts", [{"labels": queue}, {"labels": other}])
-        until(lambda: "ApiSlow" in web.told)
-        assert "QueueOldestPendingTooOld" not in web.told
+        until(lambda: web.told("ApiSlow"), "it was not told")
+        assert not web.told("QueueOldestPendingTooOld")
         assert len(live(manager)) == 1
-        until(lambda: "QueueOldestPendingTooOld" in web.told)
+        until(lambda: web.told("QueueOldestPendingTooOld"), "it was held back for ever")
         assert pd.Timestamp.now("UTC") >= short.end
         assert live(manager) == {}
 
