@@ -47,9 +47,13 @@ def test_a_budget_that_is_gone_is_gone_now():
 def test_a_budget_that_is_gone_is_back_when_what_took_it_leaves_the_period():
     events = stream([0.0] * 40 + [80_000.0] + [0.0] * 19)  # 72,000 may be bad
     found = ahead(events, objective=0.99, period="30d")
-    assert found.back == pytest.approx(START + 70.1 * DAY, abs=pd.Timedelta("1h"))  # when 8,000 of them have left
-    assert ahead(stream([3000.0] * 60), objective=0.99, period="30d").back is None
-    assert ahead(stream([10.0] * 60), objective=0.99, period="30d").back is None  # it never was gone
+    assert found.back[0.5] == pytest.approx(START + 70.1 * DAY, abs=pd.Timedelta("1h"))  # when 8,000 of them have left
+    assert found.back[0.1] == pytest.approx(found.back[0.5], abs=pd.Timedelta("1D"))
+    assert found.back[0.9] is None  # one such outage in 60 days: another one within thirty is no rare thing
+    stopped = ahead(stream([10_000.0] * 40 + [100.0] * 20), objective=0.99, period="30d")  # a level, no outage
+    assert START + 62 * DAY < stopped.back[0.1] <= stopped.back[0.5] <= stopped.back[0.9] < START + 65 * DAY
+    assert {*ahead(stream([3000.0] * 60), objective=0.99, period="30d").back.values()} == {None}
+    assert {*ahead(stream([10.0] * 60), objective=0.99, period="30d").back.values()} == {None}  # it never was gone
 
 
 def test_an_outage_that_goes_on_makes_it_likely_and_not_certain():

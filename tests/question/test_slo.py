@@ -1,10 +1,14 @@
 """Promises in sentences: kept, at risk, broken, switched off, untold; what spent the budget and what was beside it."""
 
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tutordex_analysis.mask import Mask, Masks
+from tutordex_analysis.model.slo_ahead import Ahead
+from tutordex_analysis.question import slo_words
 from tutordex_analysis.question.slo import Told, promises, scorecard, tell
 from tutordex_analysis.question.slo_history import Kept
 from tutordex_analysis.sink import slo_page, slo_plot, slo_table
@@ -81,6 +85,27 @@ def test_a_burn_that_goes_on_is_at_risk_with_a_date():
     assert picture.alt.endswith("100 % were left then, 33 % now. As things go it is gone about 5 Nov 2026.")
 
 
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ((None, None, None), "none of it is left for the next 30 days."),
+        (
+            (9, None, None),
+            "it more likely stays broken for the next 30 days; before 10 Nov 2026 nothing of it is left.",
+        ),
+        ((9, 9, None), "from about 10 Nov 2026 on; the chance that it stays broken for the next 30 days is over 10 %."),
+        ((9, 9, 9), "left again from about 10 Nov 2026 on."),
+        ((8, 9, 11), "left again from about 10 Nov 2026 on (between 9 Nov 2026 and 12 Nov 2026)."),
+    ],
+)
+def test_when_a_broken_promise_is_whole_again_is_said_with_its_doubt(days, said):
+    noon = pd.Timestamp("2026-11-01T04:00Z")
+    back = {
+        p: None if one is None else noon + pd.Timedelta(days=one) for p, one in zip((0.1, 0.5, 0.9), days, strict=True)
+    }
+    assert slo_words._returns(Ahead(dates={}, survives=0.0, back=back), API, ZoneInfo(TZ)).endswith(said)
+
+
 def test_a_broken_promise_comes_first():
     found = promises([kept(quiet()), kept(np.full(24 * 60, 2.0), slo=API.model_copy(update={"name": "b"}))], tz=TZ)
     assert [one.state for one in found.told] == ["kept", "broken"]
@@ -90,7 +115,9 @@ def test_a_broken_promise_comes_first():
     assert found.told[1].sentence.startswith("API: broken (promised 99 %, kept 98 %): 1,440 of 72,000 requests")
     assert found.told[1].sentence.endswith("As things go none of it is left for the next 30 days.")
     back = tell(kept(outage(at=24 * 45, length=9)), tz=TZ)
-    assert "As things go some of the budget is left again from about 15 Nov 2026 on." in back.sentence
+    assert (
+        "As things go some of the budget is left again from about 15 Nov 2026 on; the chance that it" in back.sentence
+    )
     overview = slo_table.overview(found.overview, tz=TZ).frame
     assert overview["Gone"].tolist() == ["–", "gone"]
     assert overview["Kept"].tolist() == ["99.917 %", "98 %"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -40,8 +40,8 @@ class Ahead:
         dates: By probability (0.1, 0.5, 0.9): the moment by which it is gone with that probability; None where not
             within one period from now.
         survives: Probability that it is never gone within one period from now; NaN where nobody can tell.
-        back: Of a budget that is gone: by when some of it is left again with a chance of one half; None where not
-            within one period from now.
+        back: Of a budget that is gone, by probability: by when some of it is left again; None where not within one
+            period from now.
         share: The share of bad events that goes on, without incidents.
         bad_a_day: Bad events a day that this makes.
         since: From when on it has been so, roughly; None where nobody can tell.
@@ -50,7 +50,7 @@ class Ahead:
 
     dates: Mapping[float, pd.Timestamp | None]
     survives: float
-    back: pd.Timestamp | None = None
+    back: Mapping[float, pd.Timestamp | None] = field(default_factory=lambda: dict.fromkeys(QUANTILES))
     share: float = math.nan
     bad_a_day: float = math.nan
     since: pd.Timestamp | None = None
@@ -100,7 +100,7 @@ def ahead(events: pd.DataFrame, *, objective: float, period: Span, n: int = 1000
     return Ahead(
         dates=dates,
         survives=survives,
-        back=_dates(back, end=end, step=step)[0.5],
+        back=_dates(back, end=end, step=step),
         share=share,
         bad_a_day=share * float(profile[: 7 * per_day].sum()) / min(7, len(profile) / per_day),
         since=end - (int(days.index[-begun]) + 1) * _DAY,

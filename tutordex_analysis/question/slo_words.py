@@ -33,10 +33,8 @@ def sentences(
         yield f"Nobody can tell how long it lasts: {to_come.lacks}."
     elif budget.remaining > 0:
         yield _lasts(to_come, slo, zone)
-    elif to_come.back is not None:
-        yield f"As things go some of the budget is left again from about {day_text(to_come.back, zone)} on."
     else:
-        yield f"As things go none of it is left for the next {span(slo.period)}."
+        yield _returns(to_come, slo, zone)
     if len(worst):
         first = worst.iloc[0]
         name = f" ({first['name']})" if first["name"] else ""
@@ -66,6 +64,19 @@ def _lasts(to_come: Ahead, slo: Slo, zone: ZoneInfo) -> str:
         f"As things go it is gone about {day_text(likely, zone)}, {until} ({chance_text(to_come.survives)} that it "
         f"survives the next {span(slo.period)})."
     )
+
+
+def _returns(to_come: Ahead, slo: Slo, zone: ZoneInfo) -> str:
+    early, likely, late = (None if one is None else day_text(one, zone) for one in to_come.back.values())
+    ahead = f"the next {span(slo.period)}"
+    if early is None:
+        return f"As things go none of it is left for {ahead}."
+    if likely is None:
+        return f"As things go it more likely stays broken for {ahead}; before {early} nothing of it is left."
+    about = f"As things go some of the budget is left again from about {likely} on"
+    if late is None:
+        return f"{about}; the chance that it stays broken for {ahead} is over 10 %."
+    return f"{about}." if early == late else f"{about} (between {early} and {late})."
 
 
 def _kept_text(kept: float, objective: float) -> str:
