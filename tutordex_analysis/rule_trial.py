@@ -186,7 +186,7 @@ def replays(
     def told(name: str) -> OnAlert:
         return lambda done, total, alert: on_alert(name, done, total, alert) if on_alert else None
 
-    gone = _NO_HISTORY | ({*()} if _scored(source, span) else _on_scores(sets))
+    gone = _NO_HISTORY if _scored(source, span) else _NO_HISTORY | _on_scores(sets)
     found = {
         name: paced(source, groups, span.start, span.end, human=True, without=gone, on_alert=told(name))
         for name, groups in sets.items()

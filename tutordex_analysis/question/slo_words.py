@@ -67,7 +67,8 @@ def _lasts(to_come: Ahead, slo: Slo, zone: ZoneInfo) -> str:
 
 
 def _returns(to_come: Ahead, slo: Slo, zone: ZoneInfo) -> str:
-    early, likely, late = (None if one is None else day_text(one, zone) for one in to_come.back.values())
+    moments = (to_come.back[p] for p in (0.1, 0.5, 0.9))
+    early, likely, late = (None if one is None else day_text(one, zone) for one in moments)
     ahead = f"the next {span(slo.period)}"
     if early is None:
         return f"As things go none of it is left for {ahead}."

@@ -57,7 +57,7 @@ def paced(
     for step, some in _by_step(groups, known, gone):
         names = {rule.name for group in some for rule in group.rules if rule.kind == "alert"}
         given = {**(dict.fromkeys(names, nothing) if human else {}), **(limits or {})}
-        seconds = max(every_seconds, duration(step).total_seconds() / _TAKEN)
+        seconds = duration(step).total_seconds() / _TAKEN
         slowed = [replace(group, every_seconds=max(group.every_seconds or every_seconds, seconds)) for group in some]
 
         def told(done: int, _: int, name: str, *, before: int = count) -> None:
