@@ -1,11 +1,14 @@
 """Windows as time intervals: accepted by amtool, and true at the same moments as the silences."""
 
 import subprocess
+import time
 
 import pandas as pd
 import pytest
 import yaml
 
+from tests.source.local_alertmanager import PROGRAM, LocalAlertmanager
+from tests.web import Web, until
 from tests.windows import ENTRY, calendar
 from tutordex_analysis.maintenance import windows
 from tutordex_analysis.sink import mute_intervals
@@ -70,6 +73,30 @@ def test_amtool_accepts_them_in_a_configuration(entries, tmp_path):
     (tmp_path / "am.yml").write_text(CONFIG.format(names=", ".join(names), intervals=text))
     done = subprocess.run(["amtool", "check-config", tmp_path / "am.yml"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.server(PROGRAM)
+@pytest.mark.parametrize(("begun", "muted"), [("10min", True), ("61min", False)])
+def test_a_running_alertmanager_mutes_while_the_window_lasts_and_nothing_else(begun, muted, tmp_path):
+    """An hour that began ten minutes ago, and one that is over, on the clocks of Singapore."""
+    start = pd.Timestamp.now("Asia/Singapore") - pd.Timedelta(begun)
+    entry = {**ENTRY, "weekdays": None, "dates": [f"{start:%Y-%m-%d}"], "at": f"{start:%H:%M}", "lasts": "1h"}
+    with Web() as web:
+        hook = {"name": "telegram-warning", "webhook_configs": [{"url": f"http://{web.address}/hook"}]}
+        config = yaml.safe_load(CONFIG.format(names="maintenance-vacuum", intervals=said({"vacuum": entry})))
+        config["receivers"] = [hook]
+        config["route"] |= {"group_wait": "0s", "group_interval": "1s", "group_by": ["alertname"]}
+        with LocalAlertmanager(tmp_path / "am", config=yaml.safe_dump(config)) as manager:
+            labels = {"severity": "warning"}
+            queue = {**labels, "alertname": "QueueStuckProcessing", "component": "queue"}
+            manager.call("POST", "alerts", [{"labels": queue}])
+            until(lambda: "QueueStuckProcessing" in str(manager.call("GET", "alerts")), "it did not arrive")
+            manager.call("POST", "alerts", [{"labels": {**labels, "alertname": "ApiSlow", "component": "api"}}])
+            until(lambda: web.told("ApiSlow"), "nobody was called at all")
+            if not muted:
+                until(lambda: web.told("QueueStuckProcessing"), "it was muted outside the window")
+            time.sleep(2)  # two group intervals
+            assert bool(web.told("QueueStuckProcessing")) != muted
 
 
 @pytest.mark.parametrize("name", SEVERAL)
