@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -279,3 +280,11 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path):
     run = subprocess.run([sys.executable, "-c", code, str(path)], text=True, capture_output=True)
     assert "NotWritten: could not write" in run.stderr
     assert (path.read_text(), len(list(tmp_path.iterdir()))) == ("old\n", 1)
+
+
+def test_ten_thousand_samples_cost_little():
+    samples = tuple(Sample(labels={"signal": f"s{i}", "channel": f't.me/"{i}"'}, value=i / 7) for i in range(10_000))
+    start = time.process_time()
+    text = render([Family(name="tutordex_expected", help="Expected.", samples=samples)], most_series=20_000)
+    assert time.process_time() - start < 0.2
+    assert text.count("\ntutordex_expected{") == 10_000
