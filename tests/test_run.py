@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tutordex_analysis.notebook import found, shipped
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -216,3 +218,8 @@ def test_a_live_server_that_does_not_start_is_one_sentence(monkeypatch):
     monkeypatch.setattr(run, "LIVE", ("-c", "print('no disk')"))
     with pytest.raises(run.Stop, match="did not start"), run.live_prometheus():
         pass
+
+
+def test_the_demo_makes_a_page_of_every_notebook():
+    (report, *_) = run.DEMO
+    assert [*report[1 : report.index("--source")]] == [*found(shipped())]
