@@ -89,6 +89,22 @@ def test_a_folder_is_loaded_together_and_without_incidents_nothing_is_false(url,
     assert "no incident is known in this time" in error
 
 
+@pytest.mark.server
+def test_weeks_before_the_first_sample_are_no_quiet_weeks(url, files):
+    words = [files / "new.yml", "--url", url, "--incidents", files / "incidents.yaml", "--as-of", "2026-03-03T23:59Z"]
+    code, out, error = run(files, *words, "--window", "28d", "--json")
+    assert code == 0
+    assert "the server has nothing of what these rules read before 2026-03-01 23:00 UTC" in error
+    whole = {one["alert"]: one for one in json.loads(out)}
+    assert whole["Busy"]["false_a_week"] == pytest.approx(4.1, rel=0.05)  # as of the two days alone
+    code, _, error = run(files, *words[:5], "--as-of", "2026-02-01T00:00Z")
+    assert code == 1
+    assert "the server has nothing of what these rules read from 2026-01-04 00:01 to 2026-02-01 00:01 UTC" in error
+    for every in ("1ms", "29d"):
+        code, _, error = run(files, *words, "--every", every)
+        assert (code, f"--every is {every}; it must be between 1s and the window of 28d" in error) == (1, True)
+
+
 def test_mistakes_are_one_sentence(files):
     assert "there is no rule file" in run(files, files / "none.yml", "--url", "http://127.0.0.1:1")[2]
     (files / "records.yml").write_text("groups: []")

@@ -40,9 +40,11 @@ def backtest(
 ) -> None:
     """Say how often alerts would have fired, in which known incidents, how soon, and how often for nothing."""
     from tutordex_analysis import catalogue_file, rule_trial
+    from tutordex_analysis.errors import FrameError
     from tutordex_analysis.moment import duration
     from tutordex_analysis.question import backtest_rules
     from tutordex_analysis.settings import load
+    from tutordex_analysis.source import rule_history
     from tutordex_analysis.source.connect import connect, server_of, settled
     from tutordex_analysis.source.known_incidents import known_incidents
     from tutordex_analysis.source.replay_rules import replay
@@ -51,15 +53,20 @@ def backtest(
     address = url or settings.prometheus_url
     if not address or "://" not in address:
         raise typer.BadParameter("name a server: --url http://host:9090, or prometheus_url in tutordex.toml")
+    if not duration("1s") <= duration(every) <= duration(window):
+        raise FrameError(f"--every is {every}; it must be between 1s and the window of {window}")
     if save and duration(every) != duration("60s"):
         raise typer.BadParameter(
             f"--save evaluates rules every 60s, and those with long windows less often; leave out --every {every}"
         )
     sets = {name: _groups(paths) for name, paths in (("old", old or []), ("new", files)) if paths}
     source = server_of(address, settings, catalogue_file.load(settings.catalogue))
-    span = settled(source, window, step=every, as_of=as_of)
+    asked = settled(source, window, step=every, as_of=as_of)
+    span = rule_history.held(source, sets.values(), asked)
+    if span.start > asked.start:
+        typer.echo(f"the server has nothing of what these rules read before {span.start:%Y-%m-%d %H:%M} UTC", err=True)
     known, concerns = known_incidents(source, span, path=incidents), backtest_rules.by_signals(source.catalogue)
-    page = connect(save) if save else None
+    page, limits = connect(save) if save else None, {}
     with progress("replaying") as show:
 
         def told(name: str, done: int, total: int, alert: str) -> None:
@@ -88,6 +95,10 @@ def backtest(
     for remark in (str(result.range), *result.findings["sentence"], *result.remarks):
         typer.echo(remark, err=True)
     if page is not None:
+        if not limits:
+            typer.echo(
+                "No limit was learned from so little history, so ours stand there with human limits only.", err=True
+            )
         typer.echo(f"The page of {page.uri} shows it: {rule_trial.keep(page, result)}", err=True)
 
 

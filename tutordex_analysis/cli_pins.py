@@ -33,7 +33,8 @@ def pin(
     made = _made(alert, value=value, until=until, reason=reason, by=by, where=where)
     path = _add(file, made)
     typer.echo(
-        f"{alert} is pinned at {value:g} until {made.until:%Y-%m-%d %H:%M} UTC, from the next publication; {path}"
+        f"{alert}{_told(made)} is pinned at {value:g} until {made.until:%Y-%m-%d %H:%M} UTC, "
+        f"from the next publication; {path}"
     )
 
 
@@ -54,7 +55,13 @@ def human(
     made = _made(alert or ALL, value=None, until=until, reason=reason, by=by, where=where)
     path = _add(file, made)
     ends = f"until {made.until:%Y-%m-%d %H:%M} UTC" if made.until is not None else "until it is unpinned"
-    typer.echo(f"{alert or 'every alert'} has its human limit {ends}, from the next publication; {path}")
+    who = f"{alert or 'every alert'}{_told(made)}"
+    typer.echo(f"{who} has its human limit {ends}, from the next publication; {path}")
+
+
+def _told(made: Pin) -> str:
+    """For which labels alone it is."""
+    return "".join(f" with {name}={value}" for name, value in made.where.items())
 
 
 def unpin(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from tutordex_analysis import disk, rule_definition
 from tutordex_analysis.catalogue import Catalogue
-from tutordex_analysis.errors import FrameError, RulesRefused, SourceError
+from tutordex_analysis.errors import FrameError, NotEnoughData, RulesRefused, SourceError
 from tutordex_analysis.frame import TimeRange
 from tutordex_analysis.mask import Mask, Masks
 from tutordex_analysis.measure import day_text
@@ -25,6 +25,7 @@ from tutordex_analysis.rule_groups import Group, parse
 from tutordex_analysis.settings import load
 from tutordex_analysis.sink import rule_store, rules
 from tutordex_analysis.sink.rule_text import Links
+from tutordex_analysis.source import rule_history
 from tutordex_analysis.source.archive import ArchiveSource
 from tutordex_analysis.source.connect import Source, same_host, settled
 from tutordex_analysis.source.known_incidents import known_incidents
@@ -112,10 +113,14 @@ def of(source: Source, *, window: Span = "14d", as_of: Instant = "") -> Trial:
     if not alerts or any(THRESHOLD in rule.expr for group in old for rule in group.rules):
         why = "Ours are loaded there already" if alerts else "No alert rule is loaded there"
         return Trial(result=None, note=f"{why}, so which rules were before is not known; name them: {_COMMAND}.")
-    span = settled(source, window, step="60s", as_of=as_of)
     catalogue = source.catalogue
+    sets = {OLD: old, HUMAN: ours(catalogue)}
+    try:
+        span = rule_history.held(server, sets.values(), settled(source, window, step="60s", as_of=as_of))
+    except NotEnoughData as error:
+        return Trial(result=None, note=f"Rules cannot be replayed: {error}.")
     made = trial(
-        {OLD: old, HUMAN: ours(catalogue)},
+        sets,
         server,
         span,
         known=known_incidents(source, span),
