@@ -592,3 +592,12 @@ def test_matchers_of_the_fragment_are_quoted():
     rule = Rule(name="A", value="up", component="c", summary="s", muted_by=('B{job=~"a|\\"b"}',))
     (one,) = alertmanager.fragment(made(rule))["inhibit_rules"]
     assert one["source_matchers"] == ['alertname="B"', 'job=~"a|\\"b"', 'shadow!="true"']
+
+
+def test_the_guide_says_how_many_rules_a_first_push_adds():
+    built = rules.files(KNOWN, LINKS)
+    count = sum(
+        len(group["rules"]) for name in (rules.RECORDS, rules.ALERTS) for group in yaml.safe_load(built[name])["groups"]
+    )
+    guide = (Path(__file__).parents[2] / "docs/alerting.md").read_text("utf-8")
+    assert f": {count} added" in guide
