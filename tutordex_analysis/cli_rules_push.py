@@ -136,7 +136,10 @@ def _carry_out(store: Store, plan: Plan, server: RuleServer, *, yes: bool, adopt
     from tutordex_analysis.sink import rule_push
 
     if not plan.is_needed:
-        _say(f"{store.target.path} holds exactly these rules; nothing was changed")
+        held = f"{store.target.path} holds exactly these rules; nothing was changed"
+        if yes:
+            rule_push.confirm(plan, server, held=held)
+        _say(held)
         return
     if not yes:
         _show(plan, as_json=False)

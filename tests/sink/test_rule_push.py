@@ -245,6 +245,17 @@ def test_a_server_that_loads_another_file_is_noticed(place, tmp_path):
     assert "does not have the group 'elsewhere', so it does not load this target" in place.refused("push", "--yes")
 
 
+def test_what_the_target_holds_already_is_in_force_only_if_the_server_says_so(place):
+    place.target.write_text(alerts("Other"))  # put there by hand, and not loaded
+    place.new.write_text(alerts("Other"))
+    sentence = place.refused("push", "--yes")
+    assert "holds exactly these rules; nothing was changed, but they are not in force: " in sentence
+    assert "holds exactly these rules" in place.done("push")  # which asks nobody
+    assert requests.post(f"{place.url}/-/reload", timeout=10).ok
+    assert "holds exactly these rules; nothing was changed" in place.done("push", "--yes")
+    assert "not in force" in place.refused("push", "--yes", url="http://127.0.0.1:1")
+
+
 def test_a_server_without_lifecycle_is_refused_before_anything_is_written(tmp_path):
     with Place(tmp_path, lifecycle=False) as place:
         place.new.write_text(alerts("New"))

@@ -173,6 +173,20 @@ def recover(store: Store, reach: Reach) -> str:
     return f"{said} and is in force"
 
 
+def confirm(plan: Plan, server: RuleServer, *, held: str) -> None:
+    """Whether a server has the rules that a target already holds, also where somebody else put them there.
+
+    Raises:
+        RulesRefused: It has not, or does not answer; nothing was changed.
+    """
+    try:
+        server.verify(_groups(plan.after), wait=False)
+    except AnalysisError as error:
+        raise RulesRefused(
+            f"{held}, but they are not in force: {error}. Reload it, or look at its rule_files"
+        ) from error
+
+
 def _roll_back(store: Store, journal: Journal, server: RuleServer, error: BaseException, *, loaded: bool) -> None:
     """Puts the old rules back and loads them; an error of ours is raised again as one sentence that says so."""
     why = str(error) or type(error).__name__
