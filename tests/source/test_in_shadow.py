@@ -77,3 +77,9 @@ def test_a_rule_that_cannot_be_evaluated_is_named_with_its_error():
         {"name": "record", "type": "recording", "health": "err"},
     ]
     assert in_shadow(Server(pages={"rules": {"groups": [{"rules": rules}]}}), SPAN).sick == {"Bad": "many-to-many"}
+
+
+def test_alerts_are_known_from_their_first_minutes_on():
+    newest = [[NO] * 11 + [3]], [{}]
+    assert in_shadow(Server(**{"count(count_over_time(ALERTS": newest}), SPAN).alerts_known
+    assert not in_shadow(Server(), SPAN).alerts_known

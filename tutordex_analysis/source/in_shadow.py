@@ -22,7 +22,7 @@ STEP = "5m"
 _PRESENT = f"max by (alert, definition) (count_over_time({IN_SHADOW}[{STEP}]))"
 _FIRED = f'max_over_time(ALERTS{{alertstate="firing",shadow="true"}}[{STEP}])'
 _LEARNT = f"max by (alert) (count_over_time({LEARNT}[{STEP}]))"
-_ANY = "count(count_over_time(ALERTS[1h]))"
+_ANY = f"count(count_over_time(ALERTS[{STEP}]))"
 _UTC = "datetime64[ms, UTC]"
 
 
@@ -73,7 +73,6 @@ def in_shadow(server: Server, time_range: TimeRange) -> InShadow:
         SourceError: It does not answer.
     """
     span = TimeRange(time_range.start, time_range.end, STEP)
-    hours = TimeRange(span.start, span.end, "1h")
     loaded = list(_stretches(server.query(_PRESENT, span), span))
     fired = list(_stretches(server.query(_FIRED, span), span))
     learnt = _stretches(server.query(_LEARNT, span), span)
@@ -83,7 +82,7 @@ def in_shadow(server: Server, time_range: TimeRange) -> InShadow:
         fired=_table([(one["alertname"], series_id(one), start, end) for one, start, end in fired], "labels"),
         learnt=_table([(one["alert"], "", start, end) for one, start, end in learnt], "").drop(columns=""),
         kept=_kept(server),
-        alerts_known=bool(server.query(_ANY, hours)["y"].notna().any()),
+        alerts_known=bool(server.query(_ANY, span)["y"].notna().any()),
         sick=_sick(server),
     )
 
